@@ -1,0 +1,1 @@
+"""What the circuit is, and the two engines that run it."""

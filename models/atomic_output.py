@@ -1,0 +1,139 @@
+"""Output that is either whole or not there: written under a temporary name, fsynced, renamed."""
+
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+from twincortex.models.errors import InputError
+
+
+@contextmanager
+def new_file(path):
+    """Yield a temporary path that takes the name ``path``, replacing what was there, once the block ends without error.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Raises
+    ------
+    InputError
+        The folder cannot be written to, or the disk is full.
+    """
+    path = Path(path)
+    with _named_failures(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, partial = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+        os.close(handle)
+        partial = Path(partial)
+        try:
+            yield partial
+            _give_usual_permissions(partial, 0o666)
+            _flush_to_disk(partial)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+        _flush_to_disk(path.parent)
+
+
+@contextmanager
+def new_folder(path, marker, overwrite=False):
+    """Yield a temporary folder that takes the name ``path`` once the block ends without error.
+
+    Parameters
+    ----------
+    path : str or Path
+    marker : str
+        Name of a file that every folder of this kind holds. Only such a folder is ever replaced.
+    overwrite : bool
+        Replace the folder that is there.
+
+    Raises
+    ------
+    InputError
+        See `refuse_existing`; or the folder cannot be written to, or the disk is full.
+    """
+    path = Path(path).absolute()
+    refuse_existing(path, marker, overwrite)
+    with _named_failures(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
+        try:
+            yield partial
+            _give_usual_permissions(partial, 0o777)
+            for entry in [*partial.rglob("*"), partial]:
+                _flush_to_disk(entry)
+            refuse_existing(path, marker, overwrite)
+            _take_the_place_of(path, partial)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        _flush_to_disk(path.parent)
+
+
+def refuse_existing(path, marker, overwrite=False):
+    """Refuse an output folder that would replace something else.
+
+    Parameters
+    ----------
+    path : str or Path
+    marker : str
+        Name of a file that every folder of this kind holds.
+    overwrite : bool
+
+    Raises
+    ------
+    InputError
+        ``path`` exists and ``overwrite`` is not set, or what is there is not a folder of this kind.
+    """
+    path = Path(path)
+    if not os.path.lexists(path) or (path.is_dir() and not any(path.iterdir())):
+        return
+    if not overwrite:
+        raise InputError(f"{path} exists already. Choose another --out, or pass --overwrite to replace it.")
+    if not (path / marker).is_file():
+        raise InputError(
+            f"{path} exists and holds no {marker}, so it is not an earlier output of this command and stays untouched. "
+            "Choose another --out, or remove it yourself."
+        )
+
+
+def _take_the_place_of(path, partial):
+    if not path.exists():
+        partial.rename(path)
+        return
+    aside = partial.with_name(f"{partial.name}.replaced")
+    path.rename(aside)
+    try:
+        partial.rename(path)
+    except OSError:
+        aside.rename(path)
+        raise
+    shutil.rmtree(aside)
+
+
+def _give_usual_permissions(path, mode):
+    # tempfile makes private entries; a finished output is as readable as any other file of the user.
+    umask = os.umask(0)
+    os.umask(umask)
+    path.chmod(mode & ~umask)
+
+
+def _flush_to_disk(path):
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _named_failures(path):
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written: {error}. Nothing was left behind. Check the permissions and the free space, or "
+            "choose another place."
+        ) from error

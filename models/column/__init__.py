@@ -1,0 +1,1 @@
+"""Build a column of mouse V1."""

@@ -1,0 +1,93 @@
+"""Derive the Neuropixels summaries of this folder: ``python derive_targets.py SOURCE`` (SOURCE holds targets/*).
+
+The per-unit recordings stay where they are; what is shipped is their distribution per cell type and the mean Fano curves.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+HERE = Path(__file__).parent
+
+SOURCE_NOTE = "# Allen Institute, Visual Coding Neuropixels (Siegle et al. 2021, Nature), mouse V1; license: LICENSE.neuropixels"
+
+# Hundredths, refined where firing rates have their long tail.
+LEVELS = np.r_[np.arange(0, 95) / 100, np.arange(190, 198) / 200, np.arange(990, 1001) / 1000]
+
+QUANTITIES = {
+    "evoked_rate_Hz": "Ave_Rate(Hz)",
+    "spontaneous_rate_Hz": "firing_rate_sp",
+    "preferred_direction_rate_Hz": "max_mean_rate(Hz)",
+    "OSI": "OSI",
+    "DSI": "DSI",
+}
+MIN_PREFERRED_RATE_HZ = 0.5
+
+WINDOWS_MS = (300, 1800)
+CONDITIONS = {"evoked": "evoked", "spontaneous": "spont"}
+BINS_MS = 1000 * np.logspace(-3, 0, 20)
+
+
+def derive_summary(source):
+    """Number of units, mean and quantiles per cell type and quantity.
+
+    Parameters
+    ----------
+    source : pathlib.Path
+        Holds ``targets/neuropixels_v1_units.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per (cell_type, quantity): n_units, mean and one column per quantile level, in the unit of the quantity.
+        OSI and DSI leave out silent units and units below 0.5 Hz at their preferred direction.
+    """
+    units = pd.read_csv(source / "targets/neuropixels_v1_units.csv", sep=" ")
+    tuned = units[(units["Ave_Rate(Hz)"] != 0) & (units["max_mean_rate(Hz)"] >= MIN_PREFERRED_RATE_HZ)]
+    rows = []
+    for cell_type in sorted(units.cell_type.unique()):
+        for quantity, column in QUANTITIES.items():
+            table = tuned if quantity in ("OSI", "DSI") else units
+            values = table.loc[table.cell_type == cell_type, column].dropna()
+            quantiles = {f"quantile_{level:.3f}": value for level, value in zip(LEVELS, np.quantile(values, LEVELS), strict=True)}
+            rows.append({"cell_type": cell_type, "quantity": quantity, "n_units": len(values), "mean": values.mean(), **quantiles})
+    return pd.DataFrame(rows).set_index(["cell_type", "quantity"])
+
+
+def derive_fano_curves(source):
+    """Mean Fano factor over recordings per window, condition and bin width.
+
+    Parameters
+    ----------
+    source : pathlib.Path
+        Holds ``targets/v1_fano_running_{300,1800}ms_{evoked,spont}.npy``, where 0 and NaN mean unused.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per (window_ms, condition, bin_ms): fano, its standard error over recordings, number of recordings.
+    """
+    rows = []
+    for window in WINDOWS_MS:
+        for condition, name in CONDITIONS.items():
+            curves = np.load(source / f"targets/v1_fano_running_{window}ms_{name}.npy")
+            for bin_ms, values in zip(BINS_MS, curves.T, strict=True):
+                used = values[np.isfinite(values) & (values != 0)]
+                if len(used):
+                    error = used.std(ddof=1) / np.sqrt(len(used))
+                    rows.append((window, condition, bin_ms, used.mean(), error, len(used)))
+    columns = ["window_ms", "condition", "bin_ms", "fano", "fano_standard_error", "n_recordings"]
+    return pd.DataFrame(rows, columns=columns).set_index(columns[:3])
+
+
+def write_targets(source, folder=HERE):
+    """Write both summaries, each below a line that names source and license, into a folder."""
+    for name, table in {"neuropixels_summary": derive_summary(source), "fano_curves": derive_fano_curves(source)}.items():
+        text = table.to_csv(float_format="%.6g", lineterminator="\n")
+        Path(folder, f"{name}.csv").write_text(f"{SOURCE_NOTE}\n{text}")
+
+
+if __name__ == "__main__":
+    write_targets(Path(sys.argv[1]))

@@ -1,0 +1,233 @@
+"""Movie to LGN firing rates to LGN spikes (FilterNet): filter in space, filter in time, rectify, draw spikes."""
+
+import numpy as np
+import scipy.fft
+import scipy.sparse
+import scipy.special
+
+from twincortex.models.errors import InputError
+from twincortex.models.lgn_filters import build_subunits
+from twincortex.models.randomness import philox
+from twincortex.models.spikes import SpikeTrains
+from twincortex.models.stimuli import FRAME, N_COLUMNS, N_ROWS, DriftingGrating
+
+_FFT_LENGTH = 2048  # frames filtered at once, of which the length of the temporal kernel is overlap
+_FFT_BLOCK = 1024  # subunits filtered at once
+_GAUSSIAN_REACH = 4.0  # a spatial kernel is cut at this many sigma
+_SPIKE_BLOCK = 128  # frames whose spikes are drawn at once
+_TICKS = 1000  # spike times lie on NEST's grid of 1 us
+
+
+class LgnModel:
+    """Response model of the LGN units: keeps the filters, and for gratings their response, from movie to movie.
+
+    Parameters
+    ----------
+    units : pandas.DataFrame
+        As made by ``column.lgn_units.build_lgn_units``.
+
+    Source
+    ------
+    BMTK FilterNet, ``rate = max(0, amplitude (kernel_t * (kernel_s . movie)) + spontaneous)`` for each subunit.
+    """
+
+    def __init__(self, units):
+        self.n_units = len(units)
+        self.subunits = build_subunits(units)
+        self._second = self.subunits.unit[self.n_units :]
+        self._spatial_kernel = None
+        self._grating_response = (None, None, None)
+
+    def rates(self, movie):
+        """Firing rate of every unit.
+
+        Parameters
+        ----------
+        movie : Movie
+            Gratings take the closed form, all others go through the pixels.
+
+        Returns
+        -------
+        (n_frames, n_units) float32 array [Hz]
+        """
+        return self.grating_rates(movie) if isinstance(movie, DriftingGrating) else self.pixel_rates(movie)
+
+    def grating_rates(self, grating):
+        """Firing rates for a drifting grating in closed form, exact in the transient after its onset.
+
+        Parameters
+        ----------
+        grating : DriftingGrating
+
+        Returns
+        -------
+        (n_frames, n_units) float32 array [Hz]
+            t ms after the onset, a subunit with kernel K and Gaussian sigma at phase phi has the rate
+            ``[A c exp(-2 pi^2 sigma^2 f^2) Im(exp(i (phi - w t)) C(t)) + spontaneous]+``, ``C(t) = sum_{k<=t} K[k]
+            exp(i w k)``. The Gaussian is not cut at the edge of the field, where pixels would end.
+        """
+        subunits = self.subunits
+        real, imaginary = self._cumulative_response(grating.angular_frequency)
+        blur = np.exp(-2.0 * (np.pi * subunits.sigma * grating.spatial_frequency) ** 2)
+        phasor = subunits.amplitude * grating.contrast * blur * np.exp(1j * grating.spatial_phase(subunits.x, subunits.y))
+        cosine, sine = phasor.real.astype(np.float32), phasor.imag.astype(np.float32)
+        spontaneous = subunits.spontaneous.astype(np.float32)
+        onset = round(grating.onset / FRAME)
+        rates = np.empty((grating.n_frames, self.n_units), dtype=np.float32)
+        rates[:onset] = self._rectify(spontaneous)
+        for step in range(grating.n_frames - onset):
+            tap = min(step, len(real) - 1)
+            turn = np.exp(-1j * grating.angular_frequency * FRAME * step)
+            c, s = np.float32(turn.real), np.float32(turn.imag)
+            drive = real[tap] * (sine * c + cosine * s) + imaginary[tap] * (cosine * c - sine * s)
+            rates[onset + step] = self._rectify(drive + spontaneous)
+        return rates
+
+    def _cumulative_response(self, angular_frequency):
+        """Real and imaginary part of C(t), two (n_taps, S) float32 arrays; the last frequency is kept."""
+        if self._grating_response[0] != angular_frequency:
+            kernel = self.subunits.kernel
+            turn = np.exp(1j * angular_frequency * FRAME * np.arange(len(kernel)))[:, None]
+            parts = [np.empty_like(kernel), np.empty_like(kernel)]
+            for part, factor in zip(parts, (turn.real, turn.imag), strict=True):
+                np.multiply(kernel, factor.astype(np.float32), out=part)
+                np.cumsum(part, axis=0, out=part)
+            self._grating_response = (angular_frequency, *parts)
+        return self._grating_response[1:]
+
+    def pixel_rates(self, movie):
+        """Firing rates for any movie, from its pixels.
+
+        Parameters
+        ----------
+        movie : Movie
+            Gray before its first frame.
+
+        Returns
+        -------
+        (n_frames, n_units) float32 array [Hz]
+        """
+        if self._spatial_kernel is None:
+            self._spatial_kernel = _spatial_kernel(self.subunits)
+        kernel = self.subunits.kernel
+        n_past = len(kernel) - 1
+        past = np.zeros((len(self.subunits.unit), n_past), dtype=np.float32)
+        rates = np.empty((movie.n_frames, self.n_units), dtype=np.float32)
+        start = 0
+        for frames in movie.chunks(_FFT_LENGTH - n_past):
+            seen = self._spatial_kernel @ np.ascontiguousarray(frames.reshape(len(frames), -1).T)
+            seen = np.hstack([past, seen])
+            drive = _convolve(seen, kernel)[:, n_past:] * self.subunits.amplitude.astype(np.float32)[:, None]
+            drive += self.subunits.spontaneous.astype(np.float32)[:, None]
+            rates[start : start + len(frames)] = self._rectify(drive.T)
+            past = seen[:, len(frames) :]
+            start += len(frames)
+        return rates
+
+    def _rectify(self, drive):
+        """Rectify each subunit and add up those of a unit, (..., S) to (..., n_units)."""
+        rectified = np.maximum(drive, 0)
+        rates = rectified[..., : self.n_units]
+        rates[..., self._second] += rectified[..., self.n_units :]
+        return rates
+
+
+def _convolve(seen, kernel):
+    """Circular convolution of each row with its own kernel; right where the kernel does not reach over the start."""
+    filtered = np.empty_like(seen)
+    for start in range(0, len(seen), _FFT_BLOCK):
+        block = slice(start, start + _FFT_BLOCK)
+        spectrum = scipy.fft.rfft(seen[block], _FFT_LENGTH)
+        spectrum *= scipy.fft.rfft(np.ascontiguousarray(kernel[:, block].T), _FFT_LENGTH)
+        filtered[block] = scipy.fft.irfft(spectrum, _FFT_LENGTH)[:, : seen.shape[1]]
+    return filtered
+
+
+def _spatial_kernel(subunits):
+    """Gaussians sampled at the pixel centres, each with sum 1, as a sparse (S, 9600) matrix."""
+    columns, values = [], []
+    for x, y, sigma in zip(subunits.x, subunits.y, subunits.sigma, strict=True):
+        column, along_x = _gaussian(x, sigma, N_COLUMNS)
+        row, along_y = _gaussian(y, sigma, N_ROWS)
+        columns.append((row[:, None] * N_COLUMNS + column).ravel())
+        values.append(np.outer(along_y, along_x).ravel())
+    indptr = np.concatenate([[0], np.cumsum([len(value) for value in values])])
+    data = np.concatenate(values).astype(np.float32)
+    indices = np.concatenate(columns).astype(np.int32)
+    return scipy.sparse.csr_array((data, indices, indptr), shape=(len(values), N_ROWS * N_COLUMNS))
+
+
+def _gaussian(centre, sigma, n_pixels):
+    reach = _GAUSSIAN_REACH * sigma
+    first = int(np.clip(np.floor(centre - reach), 0, n_pixels - 1))
+    last = int(np.clip(np.ceil(centre + reach), first + 1, n_pixels))
+    pixel = np.arange(first, last)
+    value = np.exp(-0.5 * ((pixel + 0.5 - centre) / sigma) ** 2)
+    return pixel, value / value.sum()
+
+
+def lgn_rates(units, movie):
+    """Firing rates of LGN units that see a movie; make an LgnModel where several movies follow each other.
+
+    Parameters
+    ----------
+    units : pandas.DataFrame
+    movie : Movie
+
+    Returns
+    -------
+    (n_frames, n_units) float32 array [Hz]
+    """
+    return LgnModel(units).rates(movie)
+
+
+def lgn_spikes(rates, *, seed, trial=0):
+    """Draw spikes of an inhomogeneous Poisson process whose rate is constant within each frame of 1 ms.
+
+    Parameters
+    ----------
+    rates : (n_frames, n_units) array [Hz]
+    seed, trial : int
+        The uniform number that decides on a unit in a frame depends on nothing else, so a longer movie begins with the
+        same spikes, and a unit whose rate did not change keeps its counts.
+
+    Returns
+    -------
+    SpikeTrains
+        Population ``"lgn"``. Frame k holds stamps in (k, k + 1] ms, uniform on NEST's grid of 1 us, so that the same file
+        serves every dt; a unit may spike several times in one frame.
+
+    Raises
+    ------
+    InputError
+        A rate is negative or not finite.
+
+    Source
+    ------
+    BMTK splits each frame into Bernoulli sub-bins instead, which loses a few spikes at high rates.
+    """
+    if rates.size and not (rates.min() >= 0 and np.isfinite(rates.max())):
+        raise InputError("LGN rates are negative or not finite; expected Hz >= 0. Check the movie and the LGN units.")
+    counting, timing = philox(seed, "lgn_spikes", trial), philox(seed, "lgn_spike_times", trial)
+    n_units = rates.shape[1]
+    times, node_ids = [np.empty(0)], [np.empty(0, dtype=np.int64)]
+    for start in range(0, len(rates), _SPIKE_BLOCK):
+        expected = rates[start : start + _SPIKE_BLOCK] * (1e-3 * FRAME)
+        place, count = _poisson_counts(counting.random(expected.shape), expected)
+        frame, unit = np.divmod(np.repeat(place, count), n_units)
+        ticks = _TICKS * (start + frame) + timing.integers(1, _TICKS + 1, len(frame))
+        times.append(ticks / _TICKS * FRAME)
+        node_ids.append(unit)
+    return SpikeTrains("lgn", n_units, np.concatenate(times), np.concatenate(node_ids))
+
+
+def _poisson_counts(uniform, expected):
+    """Invert the Poisson distribution; return the flat places where something was counted, and the counts."""
+    place = np.flatnonzero(uniform < expected)  # P(count > 0) < expected
+    uniform, expected = uniform.ravel()[place], expected.ravel()[place].astype(np.float64)
+    count = np.zeros(len(place), dtype=np.int64)
+    while True:
+        is_more = uniform < scipy.special.gammainc(count + 1.0, expected)  # P(count or more) is gammainc(count, expected)
+        if not is_more.any():
+            return place[count > 0], count[count > 0]
+        count += is_more

@@ -1,0 +1,122 @@
+"""What all SONATA files share: type tables, JSON files, provenance attributes, paths that stay inside the folder."""
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+
+from twincortex.models.errors import InputError, first_offenders, near_name_hint
+from twincortex.models.hdf5 import mark_as_sonata
+
+
+def write_type_table(path, table):
+    """Write node or edge types as SONATA's space-separated CSV; floats keep all their digits, missing values are NULL."""
+    table.to_csv(path, sep=" ", index=False, na_rep="NULL")
+
+
+def read_type_table(path, index, columns):
+    """Read a space-separated CSV of node or edge types.
+
+    Parameters
+    ----------
+    path : Path
+    index : str
+        ``"node_type_id"`` or ``"edge_type_id"``; unique integers.
+    columns : sequence of str
+        Columns that must be there.
+
+    Returns
+    -------
+    pandas.DataFrame
+
+    Raises
+    ------
+    InputError
+        The file or a column is missing, an id is not an integer or occurs twice.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} does not exist. Expected the table of types that circuit_config.json names.")
+    try:
+        table = pd.read_csv(path, sep=" ", na_values=["NULL"], float_precision="round_trip")
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not a table of types: {error}. Expected columns separated by spaces.") from error
+    for column in (index, *columns):
+        if column not in table:
+            raise InputError(f"{path} has no column {column!r}; {near_name_hint(column, map(str, table))}.")
+    if table[index].dtype.kind not in "iu":
+        raise InputError(f"{path}: column {index} holds values that are not whole numbers. Is the file cut short?")
+    twice = table[index][table[index].duplicated()].to_numpy()
+    if len(twice):
+        raise InputError(f"{path}: {index} {first_offenders(twice)} occurs twice. Expected each type once.")
+    return table.set_index(index)
+
+
+def read_json(path):
+    """Read a JSON file that holds one object.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    InputError
+        The file is missing or damaged.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} does not exist. Is the circuit complete? Copy it again, or build it again.")
+    try:
+        content = json.loads(path.read_text())
+    except ValueError as error:
+        raise InputError(f"{path} is not JSON: {error}. Was it cut short? Copy it again, or build it again.") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds a {type(content).__name__}; expected an object {{...}}.")
+    return content
+
+
+def inside(folder, name, where):
+    """Resolve a file name from a data file, refusing to leave the folder.
+
+    Parameters
+    ----------
+    folder : Path
+    name : str
+    where : Path
+        File that holds the name, for the message.
+
+    Returns
+    -------
+    Path
+    """
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise InputError(f"{where} names {name!r}, outside {folder}. Expected a file inside it; correct the name.")
+    return path
+
+
+def stamp_provenance(file, circuit, units):
+    """Write where an HDF5 file comes from into its root attributes.
+
+    Parameters
+    ----------
+    file : h5py.File
+    circuit : Circuit
+    units : str
+    """
+    mark_as_sonata(file)
+    file.attrs["units"] = units
+    file.attrs["generator"] = f"twincortex {version('twincortex')}"
+    file.attrs["topology_hash"] = circuit.topology_hash
+    file.attrs["weights_hash"] = circuit.weights_hash
+    file.attrs["provenance"] = json.dumps(circuit.provenance)
+
+
+def layer_folders(root):
+    """Folders of the SONATA layout below a circuit: network, cell models, synaptic models."""
+    root = Path(root)
+    return root / "network", root / "components" / "cell_models", root / "components" / "synaptic_models"

@@ -1,0 +1,7 @@
+"""The torch engine: circuits as differentiable modules, trained with surrogate gradients."""
+
+from twincortex.models.surrogate.reference import ReferenceColumn, Rollout, State
+from twincortex.models.surrogate.simulate import simulate
+from twincortex.models.surrogate.spike_functions import REFERENCE_SHAPING, GradientShaping
+
+__all__ = ["REFERENCE_SHAPING", "GradientShaping", "ReferenceColumn", "Rollout", "State", "simulate"]

@@ -1,0 +1,233 @@
+"""The reference engine: a plain loop over time steps with autograd, obviously right. It judges every faster engine.
+
+The order within a step is the contract of DESIGN 4: integrate, threshold, deliver, reset.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from twincortex.models.equations import glif3
+from twincortex.models.propagators import compute_propagators
+from twincortex.models.surrogate.delivery import Connections, deliver_events, deliver_spikes
+from twincortex.models.surrogate.inputs import schedule_arrivals
+from twincortex.models.surrogate.spike_functions import GradientShaping, scale_gradient, spike
+
+RECURRENT = "v1_to_v1"
+
+
+@dataclass(frozen=True)
+class State:
+    """What one rollout hands to the next.
+
+    Attributes
+    ----------
+    x : (S, B, N) tensor
+        State variables in mV and pA.
+    refractory : (B, N) int tensor
+        Steps each neuron is still held.
+    history : (B, D, N) tensor
+        Spikes of the last D steps, newest first; D is the longest recurrent delay.
+    pending : dict of str -> Arrivals
+        External spikes on their way.
+    """
+
+    x: torch.Tensor
+    refractory: torch.Tensor
+    history: torch.Tensor
+    pending: dict
+
+    def detach(self):
+        """The same state, cut from the graph that produced it."""
+        return State(self.x.detach(), self.refractory, self.history.detach(), self.pending)
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """Activity of T steps.
+
+    Attributes
+    ----------
+    spikes : (T, B, N) tensor of 0 and 1
+    v : (T, B, N) tensor [mV]
+        Membrane potential of each step as compared with the threshold, before the reset.
+    v_recorded : (T, B, n) tensor [mV]
+        Of the recorded neurons, at the end of each step, after the reset.
+    state : State
+    """
+
+    spikes: torch.Tensor
+    v: torch.Tensor
+    v_recorded: torch.Tensor
+    state: State
+
+
+class ReferenceColumn(nn.Module):
+    """A circuit as a torch module; its parameters are the weights in canonical order.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    dt : float [ms]
+    equation_set : EquationSet, optional
+        Default: GLIF3 with the receptors of the circuit.
+    after_spike_current : str
+        ``"exact"`` or ``"step_mean"`` (see compute_propagators).
+    shaping : GradientShaping
+    dtype : torch.dtype
+        float64 to compare engines, float32 to train.
+    trained : collection of str
+        Projections whose weights need gradients.
+
+    Attributes
+    ----------
+    weights : nn.ParameterDict
+        ``v1_to_v1``, ``lgn_to_v1``, ``bkg_to_v1``: (E,) tensors [pA].
+    """
+
+    def __init__(self, circuit, dt=1.0, equation_set=None, after_spike_current="exact", shaping=None, dtype=torch.float64,
+                 trained=(RECURRENT, "bkg_to_v1")):  # fmt: skip
+        super().__init__()
+        equation_set = equation_set or glif3(circuit.n_receptors)
+        self.propagators = compute_propagators(equation_set, circuit.node_types, dt, after_spike_current)
+        self.shaping = shaping or GradientShaping()
+        self.dt, self.dtype = dt, dtype
+        self.n_neurons, self.n_receptors = circuit.n_neurons, circuit.n_receptors
+        self.connections = {
+            name: Connections(projection, dt, self.n_neurons * self.n_receptors)
+            for name, projection in circuit.projections.items()
+        }
+        self.weights = nn.ParameterDict(
+            {
+                name: nn.Parameter(torch.from_numpy(projection.weight).to(dtype, copy=True), requires_grad=name in trained)
+                for name, projection in circuit.projections.items()
+            }
+        )
+        self._register_propagators(self.propagators, torch.from_numpy(circuit.nodes.type_index).long())
+        threshold_distance = circuit.neuron_parameter("V_th") - circuit.neuron_parameter("E_L")
+        self.register_buffer("threshold_distance", torch.from_numpy(threshold_distance).to(dtype))
+        self.register_buffer("rest", torch.from_numpy(circuit.neuron_parameter("E_L")).to(dtype))
+
+    def _register_propagators(self, p, type_index):
+        """Spread the numbers of the cell models over the neurons: (entries, 1, N) each."""
+
+        def per_neuron(values):
+            return torch.from_numpy(values).to(self.dtype)[type_index].T[:, None, :].contiguous()
+
+        diagonal = p.rows == p.cols
+        self.register_buffer("decay", per_neuron(p.values[:, diagonal]))
+        self.register_buffer("coupling", per_neuron(p.values[:, ~diagonal]))
+        self.register_buffer("offset", per_neuron(p.offset))
+        self.register_buffer("threshold", torch.from_numpy(p.threshold).to(self.dtype)[type_index])
+        self.register_buffer("reset_value", per_neuron(p.reset_values))
+        self.register_buffer("reset_offset", per_neuron(p.reset_offset[:, p.reset_touched]))
+        self.register_buffer("jump", per_neuron(p.jump_values))
+        self.register_buffer("refractory_steps", torch.from_numpy(p.refractory_steps)[type_index])
+        touched = p.reset_touched.nonzero()[0]
+        for name, indices in {
+            "coupling_row": p.rows[~diagonal], "coupling_col": p.cols[~diagonal], "held": p.held.nonzero()[0],
+            "reset_touched": touched, "reset_row": touched.searchsorted(p.reset_rows), "reset_col": p.reset_cols,
+            "jump_row": p.jump_rows, "jump_receptor": p.jump_receptors,
+        }.items():  # fmt: skip
+            self.register_buffer(name, torch.from_numpy(indices.astype("int64")))
+
+    def initial_state(self, batch):
+        """All neurons at rest (E_L), no currents, nothing on its way.
+
+        Parameters
+        ----------
+        batch : int
+            Trials B.
+
+        Returns
+        -------
+        State
+        """
+        x = torch.zeros(len(self.propagators.states), batch, self.n_neurons, dtype=self.dtype)
+        x[self.propagators.threshold_state] = self.rest
+        depth = self.connections[RECURRENT].max_delay
+        history = torch.zeros(batch, depth, self.n_neurons, dtype=self.dtype)
+        return State(x, torch.zeros(batch, self.n_neurons, dtype=torch.int64), history, {})
+
+    def forward(self, inputs, n_steps, state=None, current=None, record_v=()):
+        """Simulate a batch of trials.
+
+        Parameters
+        ----------
+        inputs : dict of source ("lgn", "bkg") -> sequence of SpikeTrains
+            One per trial; times are counted from the start of this rollout.
+        n_steps : int
+            Steps T.
+        state : State, optional
+            Where an earlier rollout ended; default: at rest.
+        current : (T, N) tensor [pA], optional
+            Injected into every trial.
+        record_v : sequence of int
+            Neurons whose potential after the reset is recorded.
+
+        Returns
+        -------
+        Rollout
+        """
+        batch = len(next(iter(inputs.values())))
+        state = state or self.initial_state(batch)
+        weight = {name: self.weights[name][connections.order] for name, connections in self.connections.items()}
+        arrivals = {name: self._arrivals(name, trains, state) for name, trains in inputs.items()}
+        arriving = {name: [a.between(n, n + 1) for n in range(n_steps)] for name, a in arrivals.items()}
+        x, refractory, history = state.x, state.refractory, list(state.history.unbind(1))
+        membrane, record_v = self.propagators.threshold_state, list(record_v)
+        spikes, potentials, recorded = [], [], []
+        for n in range(n_steps):
+            x, v = self._integrate(x, refractory > 0, None if current is None else current[n])
+            z = spike((v - self.threshold) / self.threshold_distance, self.shaping) * (refractory == 0)
+            inbox = deliver_spikes(weight[RECURRENT], torch.cat(history, dim=1), self.connections[RECURRENT])
+            for source, steps in arriving.items():
+                name, now = f"{source}_to_v1", steps[n]
+                inbox = inbox + deliver_events(
+                    weight[name], self.connections[name], now.trial, now.row, now.count, batch
+                )
+            x = self._receive(x, inbox)
+            x, refractory = self._reset(x, refractory, z.detach() > 0)
+            history = [self._damp(z, self.shaping.recurrent_factor), *history[:-1]]
+            spikes.append(z)
+            potentials.append(v)
+            recorded.append(x[membrane][:, record_v])
+        pending = {name: a.after(n_steps) for name, a in arrivals.items()}
+        end = State(x, refractory, torch.stack(history, dim=1), pending)
+        return Rollout(torch.stack(spikes), torch.stack(potentials), torch.stack(recorded), end)
+
+    def _arrivals(self, source, trains, state):
+        arrivals = schedule_arrivals(trains, self.connections[f"{source}_to_v1"], self.dt, self.dtype)
+        return arrivals.merged_with(state.pending[source]) if source in state.pending else arrivals
+
+    @staticmethod
+    def _damp(x, factor):
+        return x if factor == 1 else scale_gradient(x, factor)
+
+    def _integrate(self, x, is_held, current):
+        """x <- P x + b; held states stay where the neuron is refractory. Returns the states and V."""
+        if current is not None:
+            x = x.clone()
+            x[self.propagators.states.index("i_e")] = current
+        membrane = self.propagators.threshold_state
+        if self.shaping.voltage_factor != 1:
+            factor = torch.ones(len(x), 1, 1, dtype=x.dtype)
+            factor[membrane] = self.shaping.voltage_factor
+            x = scale_gradient(x, factor)
+        after = self.decay * x + self.offset
+        after = after.index_add(0, self.coupling_row, self.coupling * x[self.coupling_col])
+        after = after.index_copy(0, self.held, torch.where(is_held, x[self.held], after[self.held]))
+        return after, after[membrane]
+
+    def _receive(self, x, inbox):
+        """Turn what arrived, (B, N * R) pA, into jumps of the receptor states."""
+        per_receptor = inbox.view(len(inbox), self.n_neurons, self.n_receptors).permute(2, 0, 1)
+        return x.index_add(0, self.jump_row, self.jump * per_receptor[self.jump_receptor])
+
+    def _reset(self, x, refractory, is_spike):
+        """Apply the reset where a neuron spiked and count down its refractory period."""
+        after = self.reset_offset.expand(-1, x.shape[1], -1)
+        after = after.index_add(0, self.reset_row, self.reset_value * x[self.reset_col])
+        x = x.index_copy(0, self.reset_touched, torch.where(is_spike, after, x[self.reset_touched]))
+        return x, torch.where(is_spike, self.refractory_steps, (refractory - 1).clamp(min=0))

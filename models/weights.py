@@ -1,0 +1,38 @@
+"""The only place where weights cross between torch, Circuit (hence Brian2 and NEST) and SONATA files.
+
+Every engine keeps weights in pA in the canonical order of Projection, so crossing is a copy; float32 is what a Circuit and
+its files hold, and every float32 is also a float64.
+"""
+
+import torch
+
+
+def circuit_with_trained_weights(circuit, column):
+    """Put the weights of a torch column into a circuit.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        The one the column was made of.
+    column : ReferenceColumn
+
+    Returns
+    -------
+    Circuit
+        Same topology, weights rounded to float32.
+    """
+    return circuit.with_weights({name: weight.detach().cpu().numpy() for name, weight in column.weights.items()})
+
+
+def load_weights(column, circuit):
+    """Put the weights of a circuit into a torch column, in place.
+
+    Parameters
+    ----------
+    column : ReferenceColumn
+    circuit : Circuit
+        Of the same topology.
+    """
+    with torch.no_grad():
+        for name, weight in column.weights.items():
+            weight.copy_(torch.from_numpy(circuit.projections[name].weight))

@@ -1,0 +1,115 @@
+"""Small circuits for tests: real cell models, random connections on every receptor, several delays."""
+
+import numpy as np
+import pandas as pd
+
+from twincortex.models.circuit import Circuit, Nodes, NodeTypes, sort_projection
+from twincortex.models.parameters import read_cell_models, read_lgn_units, read_populations, receptor_layout
+from twincortex.models.spikes import from_steps
+
+DELAYS_MS = np.array([0.9, 1.37, 2.06, 3.6])
+
+
+def small_random_circuit(seed, n=40, n_lgn=20, n_bkg=10, in_degree=20):
+    """Connect `n` neurons of random cell models at random; with `small_random_inputs` they fire at 10 to 30 Hz.
+
+    Receptors and delays are drawn per connection, so every receptor and every delay occurs.
+    """
+    rng = np.random.default_rng(seed)
+    models = read_cell_models()
+    models = models.iloc[np.sort(rng.choice(len(models), size=min(n, len(models)), replace=False))]
+    node_types = node_types_of(models)
+    type_index = np.sort(np.arange(n) % len(models)).astype(np.int32)
+    nodes = Nodes(
+        type_index=type_index,
+        x=rng.uniform(-50, 50, n),
+        y=rng.uniform(-800, -50, n),
+        z=rng.uniform(-50, 50, n),
+        tuning_angle=rng.uniform(0, 360, n),
+        target_size=rng.integers(500, 9000, n).astype(np.int32),
+    )
+    is_inhibitory = read_populations().ei.loc[node_types.pop_name].to_numpy() == "i"
+    sign = np.where(is_inhibitory[type_index], -1.0, 1.0)
+    projections = {
+        "v1_to_v1": _random_projection(rng, "v1", n, n, in_degree, 40.0 * sign),
+        "lgn_to_v1": _random_projection(rng, "lgn", n_lgn, n, n_lgn // 3, np.full(n_lgn, 80.0), synapses=True),
+        "bkg_to_v1": _random_projection(rng, "bkg", n_bkg, n, 4, np.full(n_bkg, 40.0)),
+    }
+    return Circuit(nodes, node_types, random_lgn_units(rng, n_lgn), projections, {"size": "random", "seed": seed})
+
+
+def small_random_inputs(seed, circuit, duration, dt=1.0, lgn_rate_Hz=20.0, bkg_rate_Hz=250.0):
+    """Poisson spikes of the LGN and the background; a unit may spike several times in one step."""
+    rng = np.random.default_rng(seed)
+    inputs = {}
+    for name, rate in (("lgn", lgn_rate_Hz), ("bkg", bkg_rate_Hz)):
+        n_units = circuit.projections[f"{name}_to_v1"].n_sources
+        counts = rng.poisson(rate * dt * 1e-3, size=(round(duration / dt), n_units))
+        steps, units = np.repeat(np.argwhere(counts), counts[counts > 0], axis=0).T
+        inputs[name] = from_steps(name, n_units, steps, units, dt)
+    return inputs
+
+
+def node_types_of(models):
+    """NodeTypes of rows of `read_cell_models()`."""
+    layout = receptor_layout()
+    classes = read_populations().synapse_class.loc[models.pop_name]
+    names = (
+        "V_th_mV E_L_mV V_reset_mV g_nS C_m_pF t_ref_ms asc_decay_0_per_ms asc_decay_1_per_ms asc_amp_0_pA asc_amp_1_pA"
+    )
+    parameters = {
+        _without_unit(name): models[name].to_numpy(dtype=float) for name in [*names.split(), "asc_r_0", "asc_r_1"]
+    }
+    return NodeTypes(
+        node_type_id=models.index.to_numpy(dtype=np.int64),
+        pop_name=models.pop_name.to_numpy(dtype=str),
+        parameters=parameters,
+        receptor_parameters={
+            name: np.stack([getattr(layout, name)[post] for post in classes])
+            for name in ("tau_fast", "tau_slow", "amp_slow")
+        },
+    )
+
+
+def _without_unit(name):
+    for unit in ("_mV", "_nS", "_pF", "_per_ms", "_ms", "_pA"):
+        name = name.removesuffix(unit)
+    return name
+
+
+def random_lgn_units(rng, n_lgn):
+    """LGN units with the columns of a real circuit and arbitrary values; composite units have a second subunit."""
+    models = read_lgn_units()
+    kind = np.sort(rng.integers(0, len(models), n_lgn))
+    composite = models.non_dominant.to_numpy()[kind] != ""
+    columns = {
+        "model": models.index.to_numpy(dtype=str)[kind],
+        "x": rng.uniform(0, 120, n_lgn),
+        "y": rng.uniform(0, 80, n_lgn),
+    }
+    columns["spatial_size"] = rng.uniform(2, 9, n_lgn)
+    for name in ("w0", "w1", "kpeak0", "kpeak1", "delay0", "delay1"):
+        columns[name] = rng.uniform(1, 100, n_lgn)
+    for name in ("w0", "w1", "kpeak0", "kpeak1", "delay0", "delay1"):
+        columns[f"{name}_non_dom"] = np.where(composite, rng.uniform(1, 100, n_lgn), np.nan)
+    columns["tuning_angle"] = np.where(composite, rng.uniform(0, 360, n_lgn), np.nan)
+    columns["separation"] = np.where(composite, rng.uniform(3, 7, n_lgn), np.nan)
+    return pd.DataFrame(columns)
+
+
+def _random_projection(rng, source, n_sources, n, in_degree, typical_weight, synapses=False):
+    candidates = np.argsort(rng.random((n, n_sources)), axis=1)
+    post, rank = np.nonzero(np.ones_like(candidates[:, :in_degree]))
+    pre = candidates[post, rank]
+    keep = (pre != post) if source == "v1" else np.ones(len(pre), dtype=bool)
+    pre, post = pre[keep], post[keep]
+    n_receptors = receptor_layout().n_receptors
+    return sort_projection(
+        source,
+        n_sources,
+        pre,
+        post * n_receptors + rng.integers(0, n_receptors, len(pre)),
+        rng.choice(DELAYS_MS, len(pre)),
+        typical_weight[pre] * rng.lognormal(0, 0.5, len(pre)),
+        rng.integers(1, 300, len(pre)) if synapses else None,
+    )

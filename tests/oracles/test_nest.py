@@ -1,0 +1,83 @@
+"""NEST 3.10 (glif_psc_double_alpha) as an outside oracle: the same spikes, the same membrane potentials."""
+
+import numpy as np
+import pytest
+from circuits import node_types_of, random_lgn_units, small_random_circuit, small_random_inputs
+
+from oracles import nest_network
+from twincortex.models import surrogate
+from twincortex.models.circuit import Circuit, Nodes, sort_projection
+from twincortex.models.parameters import read_cell_models, read_populations
+from twincortex.models.recording import Run
+
+pytest.importorskip("nest", reason="NEST is on PyPI for Linux only")
+
+# Two closed forms of the same exponentials, summed over 1000 steps of up to 100 mV; measured: see the test.
+TOLERANCE_MV = 1e-8
+
+
+def single_cells():
+    """Every cell model once, unconnected; LGN unit u sends to receptor u % R of every cell."""
+    node_types = node_types_of(read_cell_models())
+    n_cells, n_receptors = node_types.receptor_parameters["tau_fast"].shape
+    rng = np.random.default_rng(3)
+    position = np.zeros(n_cells)
+    nodes = Nodes(np.arange(n_cells, dtype=np.int32), position, position, position, position, np.ones(n_cells, np.int32))
+
+    def to_every_cell(source, n_units, delays_ms, weight):
+        unit, cell = np.indices((n_units, n_cells)).reshape(2, -1)
+        weights = weight * rng.lognormal(0, 0.5, len(unit)) if n_units else []
+        delay = np.asarray(delays_ms)[unit % len(delays_ms)]
+        return sort_projection(source, n_units, unit, cell * n_receptors + unit % n_receptors, delay, weights)
+
+    projections = {
+        "v1_to_v1": sort_projection("v1", n_cells, [], [], [], []),
+        "lgn_to_v1": to_every_cell("lgn", 2 * n_receptors, [1.0, 1.7, 3.0], 60.0),
+        "bkg_to_v1": to_every_cell("bkg", n_receptors, [1.0], 30.0),
+    }
+    return Circuit(nodes, node_types, random_lgn_units(rng, 2 * n_receptors), projections, {})
+
+
+def step_currents(circuit, run):
+    """Steps of 1.2 and 2.5 times the rheobase of each cell, nothing between them, and a hyperpolarizing step."""
+    rheobase = circuit.neuron_parameter("g") * (circuit.neuron_parameter("V_th") - circuit.neuron_parameter("E_L"))
+    currents = {20.0: 1.2 * rheobase, 350.0: 0.0 * rheobase, 500.0: -0.5 * rheobase, 650.0: 2.5 * rheobase}
+    per_step = np.zeros((run.n_steps, circuit.n_neurons))
+    for start, current in currents.items():
+        per_step[round(start / run.dt) :] = current
+    return currents, per_step
+
+
+@pytest.mark.parametrize("dt", [1.0, 0.25])
+def test_single_cells_of_every_model_spike_as_in_nest(dt, tmp_path):
+    circuit = single_cells()
+    assert set(circuit.pop_name) == set(read_populations().index)
+    run = Run(1000.0, dt, record_v=tuple(range(circuit.n_neurons)), after_spike_current="step_mean")
+    inputs = small_random_inputs(5, circuit, run.duration, dt, lgn_rate_Hz=10.0, bkg_rate_Hz=10.0)
+    currents, per_step = step_currents(circuit, run)
+
+    ours = surrogate.simulate(circuit, inputs, run, current=per_step)
+    nest = nest_network.simulate(circuit, inputs, run, tmp_path, currents)
+
+    assert set(circuit.pop_name[nest.spikes.node_ids]) == set(read_populations().index)
+    assert_same(ours, nest)
+
+
+@pytest.mark.parametrize("dt", [1.0, 0.25])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_recurrent_network_of_160_neurons_spikes_as_in_nest(seed, dt, tmp_path):
+    circuit = small_random_circuit(seed, n=160, in_degree=40)
+    run = Run(1000.0, dt, record_v=tuple(range(circuit.n_neurons)), after_spike_current="step_mean")
+    inputs = small_random_inputs(seed, circuit, run.duration, dt)
+
+    ours = surrogate.simulate(circuit, inputs, run)
+    nest = nest_network.simulate(circuit, inputs, run, tmp_path)
+
+    assert nest.spikes.n_spikes > 1000
+    assert_same(ours, nest)
+
+
+def assert_same(ours, nest):
+    assert np.array_equal(ours.spikes.steps(ours.dt), nest.spikes.steps(nest.dt))
+    assert np.array_equal(ours.spikes.node_ids, nest.spikes.node_ids)
+    assert np.abs(ours.v - nest.v).max() <= TOLERANCE_MV

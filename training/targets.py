@@ -1,0 +1,256 @@
+"""Targets: what the activity and the weights of one circuit are trained towards, as arrays."""
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from twincortex.models.errors import InputError, first_offenders
+from twincortex.models.neuropixels import read_fano_curve, read_neuropixels_summary, sample_quantiles
+from twincortex.models.parameters import read_populations
+from twincortex.models.randomness import philox
+
+CONDITIONS = ("evoked", "spontaneous")
+
+
+@dataclass(frozen=True)
+class Region:
+    """Neurons whose rates and tuning are scored together, ordered by cell type.
+
+    Attributes
+    ----------
+    weight : float
+        Of this region in the loss: 1 in the core, less in the annulus.
+    neurons : (n,) int64 array
+        Ids in the column.
+    type_index : (n,) int64 array, ascending
+        Row of ``Targets.cell_types``.
+    level : (n,) float array
+        i/n for the i-th neuron of a type with n in this region.
+    rate_Hz : dict of condition -> (n,) float array [Hz]
+        Target rate of the neuron with that rank, ascending within a type.
+    membership : (n, n_types) float array
+        1/n in the column of the neuron's type.
+    """
+
+    weight: float
+    neurons: np.ndarray
+    type_index: np.ndarray
+    level: np.ndarray
+    rate_Hz: dict
+    membership: np.ndarray
+
+
+@dataclass(frozen=True)
+class WeightDistribution:
+    """Initial weights of one projection, sorted within each pair of cell types.
+
+    Attributes
+    ----------
+    projection : str
+    group : (E,) int16 array
+        Pair of cell types of every connection, in canonical order.
+    per_threshold : (E,) float array [1/mV]
+        1 / (V_th - E_L) of the target neuron.
+    sorted_initial : (E,) float array [pA/mV]
+        Initial weight times per_threshold, ascending within each group, groups one after the other.
+    rank_share : (E,) float array
+        1 / (connections in the group) / (groups), in the same order.
+    """
+
+    projection: str
+    group: np.ndarray
+    per_threshold: np.ndarray
+    sorted_initial: np.ndarray
+    rank_share: np.ndarray
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Everything the objectives compare a circuit with.
+
+    Attributes
+    ----------
+    cell_types : tuple of str
+        Names in the recordings, for example ``"L5 Exc"`` for all three L5 subtypes; only those present.
+    n_recorded : (n_types,) int array
+        Units behind the OSI and DSI targets.
+    regions : tuple of Region
+        The core, then the annulus if the core is not everything.
+    osi, dsi : (n_types,) float arrays
+    tuning_angle : (N,) float array [deg]
+    resting_potential, threshold_potential : (N,) float arrays [mV]
+        E_L and V_th.
+    excitatory_core : (n,) int64 array
+        Neurons that Fano pools are drawn from.
+    weights : tuple of WeightDistribution
+    """
+
+    cell_types: tuple
+    n_recorded: np.ndarray
+    regions: tuple
+    osi: np.ndarray
+    dsi: np.ndarray
+    tuning_angle: np.ndarray
+    resting_potential: np.ndarray
+    threshold_potential: np.ndarray
+    excitatory_core: np.ndarray
+    weights: tuple
+
+    def to(self, device="cpu", dtype=torch.float32):
+        """Return the same targets as torch tensors: floats as dtype, integers as they are."""
+        return _as_tensors(self, device, dtype)
+
+
+def circuit_targets(circuit, seed, core_radius_um=200.0, annulus_weight=0.1, regularized=("v1_to_v1",)):
+    """Collect the targets of a circuit.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    seed : int
+        Of the draw of target rates; one draw per cell type, condition and region.
+    core_radius_um : float [um]
+        Neurons nearer to the axis of the column (in x and z) are the core.
+    annulus_weight : float
+        Weight of the rate and tuning losses of the others.
+    regularized : tuple of str
+        Projections from v1 whose weight distributions are held.
+
+    Returns
+    -------
+    Targets
+        numpy arrays; `Targets.to` makes tensors of them.
+
+    Raises
+    ------
+    InputError
+        A population has no recorded counterpart, or the core is empty or has no excitatory neuron.
+    """
+    nodes = circuit.nodes
+    names = _recorded_names(circuit.pop_name)
+    cell_types = tuple(name for name in read_neuropixels_summary().index.unique("cell_type") if name in set(names))
+    type_index = np.array([cell_types.index(name) for name in cell_types], dtype=np.int64)
+    type_index = type_index[np.searchsorted(cell_types, names)]
+    in_core = np.hypot(nodes.x, nodes.z) < core_radius_um
+    excitatory = read_populations().ei.reindex(circuit.pop_name).to_numpy() == "e"
+    if not np.any(in_core & excitatory):
+        raise InputError(
+            f"core_radius_um {core_radius_um}: {in_core.sum()} of {len(in_core):,} neurons lie in the core, none of them "
+            f"excitatory. Choose a radius up to {np.hypot(nodes.x, nodes.z).max():.0f} um that holds some."
+        )
+    regions = [_region(0, 1.0, np.flatnonzero(in_core), type_index, cell_types, seed)]
+    if not np.all(in_core):
+        regions.append(_region(1, annulus_weight, np.flatnonzero(~in_core), type_index, cell_types, seed))
+    summary = read_neuropixels_summary()
+    return Targets(
+        cell_types=cell_types,
+        n_recorded=np.array([summary.n_units[name, "OSI"] for name in cell_types]),
+        regions=tuple(regions),
+        osi=np.array([summary["mean"][name, "OSI"] for name in cell_types]),
+        dsi=np.array([summary["mean"][name, "DSI"] for name in cell_types]),
+        tuning_angle=np.asarray(nodes.tuning_angle, dtype=float),
+        resting_potential=circuit.neuron_parameter("E_L"),
+        threshold_potential=circuit.neuron_parameter("V_th"),
+        excitatory_core=np.flatnonzero(in_core & excitatory),
+        weights=tuple(weight_distribution(circuit, name) for name in regularized),
+    )
+
+
+def rate_targets(cell_type, condition, n_cells, seed, *counters):
+    """Draw target rates for the cells of one type from the recorded distribution.
+
+    Parameters
+    ----------
+    cell_type : str
+    condition : str
+        ``"evoked"`` or ``"spontaneous"``.
+    n_cells : int
+    seed : int
+    *counters : int
+        Distinguish draws of the same seed.
+
+    Returns
+    -------
+    (n_cells,) array [Hz], ascending
+
+    Source
+    ------
+    Ito et al. (2025): uniform draws through the interpolated inverse distribution function of the recorded rates and one
+    silent unit. Each type gets a draw of its own; the reference uses the same numbers for all types.
+    """
+    draw = philox(seed, f"target_rates_{condition}", *counters).random(n_cells)
+    return np.sort(sample_quantiles(f"{condition}_rate_Hz", cell_type, draw, with_silent_unit=True))
+
+
+def weight_distribution(circuit, projection):
+    """Sort the weights of a projection from v1 within each pair of cell types.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        With the weights that are to be kept in distribution: the initial ones.
+    projection : str
+
+    Returns
+    -------
+    WeightDistribution
+        Over the pairs that have connections; of 19 cell types, L5 subtypes apart.
+    """
+    edges = circuit.projections[projection]
+    if edges.source != "v1":
+        raise InputError(f"{projection}: weight distributions are held per pair of cell types, so only for v1 sources.")
+    posts = edges.posts(circuit.n_receptors)
+    names, cell_type = np.unique(circuit.cell_type, return_inverse=True)
+    pair = cell_type[edges.sources()] * len(names) + cell_type[posts]
+    _, group, n_in_group = np.unique(pair, return_inverse=True, return_counts=True)
+    per_threshold = 1 / (circuit.neuron_parameter("V_th") - circuit.neuron_parameter("E_L"))[posts]
+    scaled = edges.weight * per_threshold
+    return WeightDistribution(
+        projection=projection,
+        group=group.astype(np.int16),
+        per_threshold=per_threshold,
+        sorted_initial=scaled[np.lexsort((scaled, group))],
+        rank_share=np.repeat(1 / n_in_group / len(n_in_group), n_in_group),
+    )
+
+
+def _recorded_names(pop_name):
+    of_population = read_populations().neuropixels_type.to_dict()
+    unknown = sorted(set(pop_name) - set(of_population))
+    if unknown:
+        raise InputError(
+            f"populations {first_offenders(unknown)} have no counterpart in the recordings. "
+            "Name it in the column neuropixels_type of models/data/populations.csv."
+        )
+    return np.array([of_population[name] for name in pop_name])
+
+
+def _region(number, weight, neurons, type_of_neuron, cell_types, seed):
+    neurons = neurons[np.argsort(type_of_neuron[neurons], kind="stable")]
+    type_index = type_of_neuron[neurons]
+    n_of_type = np.bincount(type_index, minlength=len(cell_types))
+    rates = {
+        condition: np.concatenate(
+            [rate_targets(name, condition, n, seed, k, number) for k, (name, n) in enumerate(zip(cell_types, n_of_type))]
+        )
+        for condition in CONDITIONS
+    }
+    rank = np.concatenate([np.arange(1, n + 1) for n in n_of_type])
+    membership = (type_index[:, None] == np.arange(len(cell_types))) / n_of_type.clip(1)
+    return Region(weight, neurons, type_index, rank / n_of_type[type_index], rates, membership)
+
+
+def _as_tensors(value, device, dtype):
+    if isinstance(value, np.ndarray):
+        tensor = torch.as_tensor(value, device=device)
+        return tensor.to(dtype) if tensor.is_floating_point() else tensor
+    if isinstance(value, dict):
+        return {key: _as_tensors(item, device, dtype) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return tuple(_as_tensors(item, device, dtype) for item in value)
+    if dataclasses.is_dataclass(value):
+        fields = {field.name: _as_tensors(getattr(value, field.name), device, dtype) for field in dataclasses.fields(value)}
+        return dataclasses.replace(value, **fields)
+    return value
