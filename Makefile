@@ -5,7 +5,9 @@
 #                make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
 #   JOBS         test processes
 
-PYTHON ?= python3
+IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(or $(shell for python in python3 python3.13 python3.12 python3.11; do \
+    $$python -c '$(IS_NEW_ENOUGH)' 2>/dev/null && echo $$python && break; done),python3)
 TORCH_INDEX ?=
 JOBS ?= 2
 EXTRAS := dev,cuda
@@ -31,7 +33,7 @@ lint: install
 install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	@$(PYTHON) -c '$(IS_NEW_ENOUGH)' 2>/dev/null || { \
 	  echo "twincortex needs Python 3.11 or newer, but '$(PYTHON)' is $$($(PYTHON) --version 2>&1)."; \
 	  echo "Name another one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@command -v $${CXX:-g++} >/dev/null || { \

@@ -5,11 +5,11 @@ import scipy.fft
 import scipy.sparse
 import scipy.special
 
-from twincortex.models.errors import InputError
+from twincortex.models.errors import InputError, first_offenders
 from twincortex.models.lgn_filters import build_subunits
 from twincortex.models.randomness import philox
 from twincortex.models.spikes import SpikeTrains
-from twincortex.models.stimuli import FRAME, N_COLUMNS, N_ROWS, DriftingGrating
+from twincortex.models.stimuli import FRAME, N_COLUMNS, N_ROWS, DriftingGrating, Gray, pixel_centres
 
 _FFT_LENGTH = 2048  # frames filtered at once, of which the length of the temporal kernel is overlap
 _FFT_BLOCK = 1024  # subunits filtered at once
@@ -35,7 +35,9 @@ class LgnModel:
         self.n_units = len(units)
         self.subunits = build_subunits(units)
         self._second = self.subunits.unit[self.n_units :]
-        self._spatial_kernel = None
+        self._along_x = _pixel_weights(self.subunits.x, self.subunits.sigma, N_COLUMNS)
+        self._along_y = _pixel_weights(self.subunits.y, self.subunits.sigma, N_ROWS)
+        self._pixel_kernel = None
         self._grating_response = (None, None, None)
 
     def rates(self, movie):
@@ -44,16 +46,20 @@ class LgnModel:
         Parameters
         ----------
         movie : Movie
-            Gratings take the closed form, all others go through the pixels.
+            Gray and gratings take the closed form, all others go through the pixels.
 
         Returns
         -------
         (n_frames, n_units) float32 array [Hz]
         """
-        return self.grating_rates(movie) if isinstance(movie, DriftingGrating) else self.pixel_rates(movie)
+        if isinstance(movie, DriftingGrating):
+            return self.grating_rates(movie)
+        if isinstance(movie, Gray):
+            return np.tile(self._rectify(self.subunits.spontaneous.astype(np.float32)), (movie.n_frames, 1))
+        return self.pixel_rates(movie)
 
     def grating_rates(self, grating):
-        """Firing rates for a drifting grating in closed form, exact in the transient after its onset.
+        """Firing rates for a drifting grating in closed form; the same as from its pixels, onset and edges included.
 
         Parameters
         ----------
@@ -62,16 +68,17 @@ class LgnModel:
         Returns
         -------
         (n_frames, n_units) float32 array [Hz]
-            t ms after the onset, a subunit with kernel K and Gaussian sigma at phase phi has the rate
-            ``[A c exp(-2 pi^2 sigma^2 f^2) Im(exp(i (phi - w t)) C(t)) + spontaneous]+``, ``C(t) = sum_{k<=t} K[k]
-            exp(i w k)``. The Gaussian is not cut at the edge of the field, where pixels would end.
+            t ms after the onset a subunit with temporal kernel K has the rate ``[A c Im(G exp(-i w t) C(t)) +
+            spontaneous]+`` with ``C(t) = sum_{k<=t} K[k] exp(i w k)`` and G the spatial kernel's sum over the phasors of
+            the pixels, which is separable: ``exp(i phi - 2 pi^2 sigma^2 f^2)`` for phase phi, away from the edges.
         """
-        subunits = self.subunits
         real, imaginary = self._cumulative_response(grating.angular_frequency)
-        blur = np.exp(-2.0 * (np.pi * subunits.sigma * grating.spatial_frequency) ** 2)
-        phasor = subunits.amplitude * grating.contrast * blur * np.exp(1j * grating.spatial_phase(subunits.x, subunits.y))
+        x, y = pixel_centres()
+        phasor = self._along_x @ np.exp(1j * (grating.spatial_phase(x, 0.0) - grating.spatial_phase(0.0, 0.0)))
+        phasor *= self._along_y @ np.exp(1j * grating.spatial_phase(0.0, y))
+        phasor *= self.subunits.amplitude * grating.contrast
         cosine, sine = phasor.real.astype(np.float32), phasor.imag.astype(np.float32)
-        spontaneous = subunits.spontaneous.astype(np.float32)
+        spontaneous = self.subunits.spontaneous.astype(np.float32)
         onset = round(grating.onset / FRAME)
         rates = np.empty((grating.n_frames, self.n_units), dtype=np.float32)
         rates[:onset] = self._rectify(spontaneous)
@@ -107,15 +114,15 @@ class LgnModel:
         -------
         (n_frames, n_units) float32 array [Hz]
         """
-        if self._spatial_kernel is None:
-            self._spatial_kernel = _spatial_kernel(self.subunits)
+        if self._pixel_kernel is None:
+            self._pixel_kernel = _pixel_kernel(self._along_x, self._along_y)
         kernel = self.subunits.kernel
         n_past = len(kernel) - 1
         past = np.zeros((len(self.subunits.unit), n_past), dtype=np.float32)
         rates = np.empty((movie.n_frames, self.n_units), dtype=np.float32)
         start = 0
         for frames in movie.chunks(_FFT_LENGTH - n_past):
-            seen = self._spatial_kernel @ np.ascontiguousarray(frames.reshape(len(frames), -1).T)
+            seen = self._pixel_kernel @ np.ascontiguousarray(frames.reshape(len(frames), -1).T)
             seen = np.hstack([past, seen])
             drive = _convolve(seen, kernel)[:, n_past:] * self.subunits.amplitude.astype(np.float32)[:, None]
             drive += self.subunits.spontaneous.astype(np.float32)[:, None]
@@ -143,27 +150,28 @@ def _convolve(seen, kernel):
     return filtered
 
 
-def _spatial_kernel(subunits):
-    """Gaussians sampled at the pixel centres, each with sum 1, as a sparse (S, 9600) matrix."""
-    columns, values = [], []
-    for x, y, sigma in zip(subunits.x, subunits.y, subunits.sigma, strict=True):
-        column, along_x = _gaussian(x, sigma, N_COLUMNS)
-        row, along_y = _gaussian(y, sigma, N_ROWS)
-        columns.append((row[:, None] * N_COLUMNS + column).ravel())
-        values.append(np.outer(along_y, along_x).ravel())
-    indptr = np.concatenate([[0], np.cumsum([len(value) for value in values])])
-    data = np.concatenate(values).astype(np.float32)
-    indices = np.concatenate(columns).astype(np.int32)
-    return scipy.sparse.csr_array((data, indices, indptr), shape=(len(values), N_ROWS * N_COLUMNS))
+def _pixel_weights(centre, sigma, n_pixels):
+    """Gaussians sampled at the pixel centres, cut at 4 sigma and at the edges, each with sum 1, (S, n_pixels)."""
+    distance = np.abs(np.arange(n_pixels) + 0.5 - centre[:, None]) / sigma[:, None]
+    weight = np.where(distance <= _GAUSSIAN_REACH, np.exp(-0.5 * distance**2), 0.0)
+    blind = np.flatnonzero(~weight.any(axis=1))
+    if len(blind):
+        raise InputError(
+            f"LGN subunits {first_offenders(blind)} see no pixel of the {N_COLUMNS} x {N_ROWS} deg field. Move them into it."
+        )
+    return weight / weight.sum(axis=1, keepdims=True)
 
 
-def _gaussian(centre, sigma, n_pixels):
-    reach = _GAUSSIAN_REACH * sigma
-    first = int(np.clip(np.floor(centre - reach), 0, n_pixels - 1))
-    last = int(np.clip(np.ceil(centre + reach), first + 1, n_pixels))
-    pixel = np.arange(first, last)
-    value = np.exp(-0.5 * ((pixel + 0.5 - centre) / sigma) ** 2)
-    return pixel, value / value.sum()
+def _pixel_kernel(along_x, along_y):
+    """Outer product of the two weights of each subunit, as a sparse (S, 9600) matrix."""
+    x, y = scipy.sparse.csr_array(along_x.astype(np.float32)), scipy.sparse.csr_array(along_y.astype(np.float32))
+    width, height = np.diff(x.indptr), np.diff(y.indptr)
+    indptr = np.concatenate([[0], np.cumsum(width * height)])
+    subunit = np.repeat(np.arange(len(width)), width * height)
+    row, column = np.divmod(np.arange(indptr[-1]) - indptr[subunit], width[subunit])
+    row, column = row + y.indptr[subunit], column + x.indptr[subunit]
+    pixel = y.indices[row] * N_COLUMNS + x.indices[column]
+    return scipy.sparse.csr_array((y.data[row] * x.data[column], pixel, indptr), shape=(len(width), N_ROWS * N_COLUMNS))
 
 
 def lgn_rates(units, movie):

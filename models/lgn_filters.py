@@ -159,80 +159,59 @@ def build_subunits(units):
     InputError
         A unit type that is not in ``lgn_units.csv``.
     """
-    types = read_lgn_units()
-    for model in units.model.unique():
-        if model not in types.index:
-            raise InputError(f"LGN unit type {model!r} is not in lgn_units.csv; {near_name_hint(model, types.index)}.")
-    position = units[["x", "y"]].to_numpy().T
-    model = units.model.to_numpy(dtype=str)
-    parts = [_simple_subunits(units, np.flatnonzero(~np.isin(model, list(COMPOSITE_RESPONSES))))]
+    types, model = read_lgn_units(), units.model.to_numpy(dtype=str)
+    for name in np.unique(model):
+        if name not in types.index:
+            raise InputError(f"LGN unit type {name!r} is not in lgn_units.csv; {near_name_hint(name, types.index)}.")
+    composite = np.flatnonzero(np.isin(model, list(COMPOSITE_RESPONSES)))
+    unit = np.concatenate([np.arange(len(units)), composite])
+    dominant, other = _filter_parameters(units, ""), _filter_parameters(units.iloc[composite], "_non_dom")
+    weights, peaks, delays = np.concatenate([dominant, other], axis=2)
+    amplitude = np.where(np.char.find(model, "ON") >= 0, 1.0, -1.0)[unit]
+    spontaneous = types.spontaneous_Hz.reindex(model).to_numpy()
     for name, response in COMPOSITE_RESPONSES.items():
-        chosen = np.flatnonzero(model == name)
-        if len(chosen):
-            parts += _composite_subunits(units, chosen, response)
-    is_second = np.concatenate([np.full(len(part["unit"]), part["is_second"]) for part in parts])
-    unit = np.concatenate([part["unit"] for part in parts])
-    order = np.lexsort((unit, is_second))
-    shift = np.hstack([part["shift"] for part in parts])[:, order]
-    unit = unit[order]
-    n_taps = max(len(part["kernel"]) for part in parts)
-    kernel = np.hstack([_pad(part["kernel"], n_taps) for part in parts])[:, order]
-    n_subunits = np.bincount(unit, minlength=len(units))
+        off = np.flatnonzero(model == name)
+        on = len(units) + np.searchsorted(composite, off)
+        delays[:, off], off_sum = _delay_to_crossing(response.crossing_off, weights[:, off], peaks[:, off], delays[:, off])
+        delays[:, on], on_sum = _delay_to_crossing(response.crossing_on, weights[:, on], peaks[:, on], delays[:, on])
+        amplitude[off] = _off_amplitude(response, on_sum, off_sum, spontaneous[off])
+    angle = np.deg2rad(units.tuning_angle.to_numpy()[composite])
+    shift = np.zeros((2, len(unit)))
+    shift[:, len(units) :] = units.separation.to_numpy()[composite] * np.stack([np.cos(angle), np.sin(angle)])
     return Subunits(
         unit=unit,
-        x=position[0, unit] + shift[0],
-        y=position[1, unit] + shift[1],
+        x=units.x.to_numpy()[unit] + shift[0],
+        y=units.y.to_numpy()[unit] + shift[1],
         sigma=units.spatial_size.to_numpy()[unit] * _SIZE_TO_SIGMA,
-        amplitude=np.concatenate([part["amplitude"] for part in parts])[order],
-        spontaneous=(types.spontaneous_Hz.reindex(model).to_numpy() / n_subunits)[unit],
-        kernel=kernel,
+        amplitude=amplitude,
+        spontaneous=(spontaneous / np.bincount(unit))[unit],
+        kernel=temporal_kernels(weights, peaks, delays),
     )
 
 
-def _pad(kernel, n_taps):
-    return np.pad(kernel, ((0, n_taps - len(kernel)), (0, 0)))
+def _filter_parameters(units, ending):
+    """Weights, peaks and delays as one (3, 2, n) array."""
+    names = [[f"{name}{j}{ending}" for j in range(2)] for name in ("w", "kpeak", "delay")]
+    return np.stack([units[pair].to_numpy().T for pair in names])
 
 
-def _filter_parameters(units, chosen, ending=""):
-    columns = [[f"w{j}{ending}", f"kpeak{j}{ending}", f"delay{j}{ending}"] for j in range(2)]
-    return np.stack([units[names].to_numpy()[chosen].T for names in columns], axis=1)  # (weight peak delay, 2, n)
-
-
-def _simple_subunits(units, chosen):
-    is_on = units.model.str.contains("ON").to_numpy()[chosen]
-    return {
-        "unit": chosen,
-        "is_second": False,
-        "amplitude": np.where(is_on, 1.0, -1.0),
-        "shift": np.zeros((2, len(chosen))),
-        "kernel": temporal_kernels(*_filter_parameters(units, chosen)),
-    }
-
-
-def _composite_subunits(units, chosen, response):
-    """Delay both subunits to the measured latency and balance their amplitudes."""
-    off_kernel, off_sum = _delayed_to_cross_at(response.crossing_off, *_filter_parameters(units, chosen))
-    on_kernel, on_sum = _delayed_to_cross_at(response.crossing_on, *_filter_parameters(units, chosen, "_non_dom"))
-    spontaneous = read_lgn_units().spontaneous_Hz.reindex(units.model.iloc[chosen]).to_numpy()
-    max_on, max_off = response.max_on, response.max_off
-    off_amplitude = -response.off_scale * max_off / max_on * on_sum / off_sum
-    off_amplitude -= spontaneous * (max_off - max_on) / (max_on * off_sum)
-    angle = np.deg2rad(units.tuning_angle.to_numpy()[chosen])
-    shift = units.separation.to_numpy()[chosen] * np.stack([np.cos(angle), np.sin(angle)])
-    return [
-        {"unit": chosen, "is_second": False, "amplitude": off_amplitude, "shift": 0.0 * shift, "kernel": off_kernel},
-        {"unit": chosen, "is_second": True, "amplitude": np.ones(len(chosen)), "shift": shift, "kernel": on_kernel},
-    ]
-
-
-def _delayed_to_cross_at(crossing, weights, peaks, delays):
-    early = temporal_kernels(weights, peaks, delays)
-    crossed = zero_crossings(early)
+def _delay_to_crossing(crossing, weights, peaks, delays):
+    """Delays that bring the sign change of each kernel to the measured latency, and its sum up to there."""
+    if not weights.size:
+        return delays, np.empty(0)
+    kernel = temporal_kernels(weights, peaks, delays)
+    crossed = zero_crossings(kernel)
     late = np.flatnonzero(crossed > crossing)
     if len(late):
         raise InputError(
             f"temporal kernels {first_offenders(late)} change sign later than {crossing} ms, so that no delay brings them "
             "to the measured latency. Use faster kernels."
         )
-    sum_before = np.where(np.arange(len(early))[:, None] < crossed, early, 0.0).sum(axis=0, dtype=np.float64)
-    return temporal_kernels(weights, peaks, delays + (crossing - crossed)), sum_before
+    sum_before = np.where(np.arange(len(kernel))[:, None] < crossed, kernel, 0.0).sum(axis=0, dtype=np.float64)
+    return delays + (crossing - crossed), sum_before
+
+
+def _off_amplitude(response, on_sum, off_sum, spontaneous):
+    """Amplitude of the OFF subunit that gives the measured ratio of responses when the ON subunit has amplitude 1."""
+    balance = -response.off_scale * response.max_off / response.max_on * on_sum / off_sum
+    return balance - spontaneous * (response.max_off - response.max_on) / (response.max_on * off_sum)

@@ -10,7 +10,7 @@ from twincortex.models.parameters import read_table
 
 @cache
 def read_neuropixels_summary():
-    """Distributions per (``cell_type``, ``quantity``): n_units, mean and quantiles, in the unit that the quantity names.
+    """Distributions per (``cell_type``, ``quantity``): n_units, mean and quantiles, in the unit the quantity names.
 
     Quantities are evoked_rate_Hz, spontaneous_rate_Hz, preferred_direction_rate_Hz, OSI and DSI.
     """
@@ -77,7 +77,8 @@ def sample_quantiles(quantity, cell_type, probability, *, with_silent_unit=False
     """
     table = per_type_quantiles(quantity)
     if cell_type not in table.index:
-        raise InputError(f"no cell type {cell_type!r} in the Neuropixels summary: {near_name_hint(cell_type, table.index)}")
+        hint = near_name_hint(cell_type, table.index)
+        raise InputError(f"no cell type {cell_type!r} in the Neuropixels summary: {hint}")
     levels = table.columns.to_numpy(dtype=float)
     values = table.loc[cell_type].to_numpy()
     if with_silent_unit:
@@ -106,14 +107,14 @@ def read_fano_curve(window_ms, condition):
     Raises
     ------
     InputError
-        Unknown condition, or a window that holds fewer than two bins of 1 ms.
+        Unknown condition, or a window of 2 ms or less.
 
     Source
     ------
-    The recorded curves themselves for 300 and 1800 ms. For other windows: the variance over k = floor(window / bin) bins
-    of one window falls short of the true one by about 1 - 1/k, the main difference between the two recorded curves.
-    Without that factor they are interpolated linearly in log(window) (held beyond both ends; a bin that only the longer
-    window has is taken from there), and the factor of the window asked for is put back.
+    The recorded curves themselves for 300 and 1800 ms. For other windows: the variance over the k = floor(window / bin)
+    bins of one window is about 1 - 1/k of the true one, the main difference between the two recorded curves. Without
+    that factor they are interpolated linearly in log(window), held beyond both ends (a bin that only the longer window
+    has is taken from there), and the factor of the window asked for is put back.
     """
     table = read_fano_curves().fano
     windows, conditions = table.index.unique("window_ms"), table.index.unique("condition")
@@ -122,7 +123,7 @@ def read_fano_curve(window_ms, condition):
     curves = table.xs(condition, level="condition").unstack("window_ms").sort_index()
     curves = curves[curves.index < window_ms / 2]
     if curves.empty:
-        raise InputError(f"window of {window_ms} ms is too short for a Fano factor; it needs two bins of 1 ms. Run longer.")
+        raise InputError(f"a window of {window_ms} ms is too short for a Fano factor: expected over 2 ms. Run longer.")
     bin_ms = curves.index.to_numpy(dtype=float)
     short, long = (curves[window].to_numpy() / _shortfall(window, bin_ms) for window in sorted(windows))
     share = np.clip(np.log(window_ms / min(windows)) / np.log(max(windows) / min(windows)), 0, 1)

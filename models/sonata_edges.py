@@ -1,12 +1,4 @@
-"""Projections as SONATA edge files: HDF5 columns in canonical order, edge types in a CSV, receptors in JSON.
-
-An edge type is a source population, a target cell model, a receptor and a delay. The weight stays with each connection.
-"""
-
-import json
-import re
-from dataclasses import dataclass
-from functools import cached_property
+"""Projections as SONATA edge files: one HDF5 column per property, connections in canonical order."""
 
 import h5py
 import numpy as np
@@ -15,131 +7,11 @@ import pandas as pd
 from twincortex.models.circuit import Projection, sort_projection
 from twincortex.models.errors import InputError, first_offenders
 from twincortex.models.hdf5 import create_dataset, open_hdf5, read_dataset, read_group, write_dataset
-from twincortex.models.parameters import read_populations, receptor_layout
-from twincortex.models.sonata_tables import inside, read_json, read_type_table, stamp_provenance, write_type_table
+from twincortex.models.sonata_edge_types import slices, sources_between
+from twincortex.models.sonata_tables import inside, read_json, read_type_table, stamp_provenance
 
-# Edges are written this many at a time, so the columns of the file never stand in memory beside the circuit.
-_SLICE = 2**22
-_FIRST_TYPE_ID = 100
-
-
-@dataclass(frozen=True)
-class EdgeTypes:
-    """The edge types that occur in one projection of a circuit.
-
-    Attributes
-    ----------
-    circuit : Circuit
-    projection : Projection
-    """
-
-    circuit: object
-    projection: Projection
-
-    @cached_property
-    def source_populations(self):
-        """Names of the source populations; one for all external units."""
-        if self.projection.source != "v1":
-            return np.array([self.projection.source])
-        return np.unique(self.circuit.node_types.pop_name)
-
-    @cached_property
-    def _population_of_source(self):
-        if self.projection.source != "v1":
-            return np.zeros(self.projection.n_sources, dtype=np.int64)
-        of_type = np.searchsorted(self.source_populations, self.circuit.node_types.pop_name)
-        return of_type[self.circuit.nodes.type_index]
-
-    @property
-    def _shape(self):
-        n_types = len(self.circuit.node_types.node_type_id)
-        return len(self.source_populations), n_types, self.circuit.n_receptors, len(self.projection.delay_ms)
-
-    def keys(self, start, stop):
-        """Number the combination (population, cell model, receptor, delay) of edges start to stop, (n,) int64."""
-        posts, receptors = np.divmod(self.projection.target[start:stop], self.circuit.n_receptors)
-        populations = self._population_of_source[sources_between(self.projection, start, stop)]
-        types = self.circuit.nodes.type_index[posts]
-        return np.ravel_multi_index((populations, types, receptors, self.projection.delay_code[start:stop]), self._shape)
-
-    @cached_property
-    def present(self):
-        """Keys that occur, ascending; edge type ids count them from 100."""
-        occurs = np.zeros(np.prod(self._shape), dtype=bool)
-        for start, stop in slices(self.projection.n_edges):
-            occurs[self.keys(start, stop)] = True
-        return np.flatnonzero(occurs)
-
-    @cached_property
-    def _id_of_key(self):
-        ids = np.zeros(np.prod(self._shape), dtype=np.uint32)
-        ids[self.present] = np.arange(len(self.present)) + _FIRST_TYPE_ID
-        return ids
-
-    def ids(self, start, stop):
-        """Edge type ids of edges start to stop, (n,) uint32."""
-        return self._id_of_key[self.keys(start, stop)]
-
-    def table(self):
-        """Edge types as the rows of a SONATA edge types file, with the receptor index in a column of its own."""
-        populations, types, receptors, delays = np.unravel_index(self.present, self._shape)
-        names = self.source_populations[populations]
-        node_types = self.circuit.node_types
-        pre = _synapse_classes(self.source_populations)[populations]
-        post = _synapse_classes(node_types.pop_name)[types]
-        queries = np.char.add(np.char.add("pop_name=='", names), "'") if self.projection.source == "v1" else "*"
-        return pd.DataFrame(
-            {
-                "edge_type_id": np.arange(len(self.present)) + _FIRST_TYPE_ID,
-                "target_query": [f"node_type_id=='{id_}'" for id_ in node_types.node_type_id[types]],
-                "source_query": queries,
-                "dynamics_params": [_synapse_file(*row) for row in zip(pre, post, receptors, strict=True)],
-                "delay": self.projection.delay_ms[delays],
-                "model_template": "static_synapse",
-                "receptor": receptors,
-            }
-        )
-
-
-def _synapse_classes(pop_names):
-    known = read_populations().synapse_class
-    classes = [known.get(name, "exc" if name in ("lgn", "bkg") else re.sub(r"[^\w.-]", "_", name)) for name in pop_names]
-    return np.array(classes)
-
-
-def _synapse_file(pre, post, receptor):
-    # Circuits that do not follow the receptor layout of the column name the receptor.
-    usual = receptor_layout().index.get((pre, post)) == receptor
-    return f"{pre}_to_{post}.json" if usual else f"{pre}_to_{post}_receptor{receptor + 1}.json"
-
-
-def slices(n_edges):
-    """Yield (start, stop) of consecutive slices of edges that fit in memory beside the circuit."""
-    for start in range(0, n_edges, _SLICE):
-        yield start, min(start + _SLICE, n_edges)
-
-
-def sources_between(projection, start, stop):
-    """Presynaptic units of edges start to stop, (n,) int64."""
-    first = np.searchsorted(projection.indptr, start, side="right") - 1
-    last = np.searchsorted(projection.indptr, stop, side="left")
-    bounds = np.clip(projection.indptr[first : last + 1], start, stop)
-    return np.repeat(np.arange(first, last), np.diff(bounds))
-
-
-def write_edge_types(path, synapse_folder, edge_types):
-    """Write the edge types CSV and the synapse files that it names.
-
-    Parameters
-    ----------
-    path : Path
-    synapse_folder : Path
-    edge_types : EdgeTypes
-    """
-    table = edge_types.table()
-    for name, receptor in table[["dynamics_params", "receptor"]].drop_duplicates().itertuples(index=False):
-        (synapse_folder / name).write_text(json.dumps({"receptor_type": int(receptor) + 1}) + "\n")
-    write_type_table(path, table.drop(columns="receptor"))
+# edge_group_id is created but never written: every connection is in group 0, which is HDF5's fill value.
+_ID_COLUMNS = ("source_node_id", "target_node_id", "edge_type_id", "edge_group_id", "edge_group_index")
 
 
 def write_edges(path, circuit, edge_types):
@@ -173,21 +45,17 @@ def write_edges(path, circuit, edge_types):
         _write_indices(group.create_group("indices"), projection, circuit.n_receptors, circuit.n_neurons)
 
 
-# edge_group_id is created but never written: every connection is in group 0, which is HDF5's fill value.
-_ID_COLUMNS = ("source_node_id", "target_node_id", "edge_type_id", "edge_group_id", "edge_group_index")
-
-
 def _write_indices(group, projection, n_receptors, n_neurons):
     by_source = group.create_group("source_to_target")
     bounds = np.stack([projection.indptr[:-1], projection.indptr[1:]], axis=1).astype(np.uint64)
     rows = np.arange(projection.n_sources, dtype=np.uint64)
-    write_dataset(by_source, "node_id_to_range", np.stack([rows, rows + 1], axis=1))
+    write_dataset(by_source, "node_id_to_ranges", np.stack([rows, rows + 1], axis=1))
     write_dataset(by_source, "range_to_edge_id", bounds)
     by_target = group.create_group("target_to_source")
     posts = projection.posts(n_receptors)
     ends = np.cumsum(np.bincount(posts, minlength=n_neurons))
     starts = np.concatenate([[0], ends[:-1]])
-    write_dataset(by_target, "node_id_to_range", np.stack([starts, ends], axis=1).astype(np.uint64))
+    write_dataset(by_target, "node_id_to_ranges", np.stack([starts, ends], axis=1).astype(np.uint64))
     edges = np.argsort(posts, kind="stable").astype(np.uint64)
     write_dataset(by_target, "range_to_edge_id", np.stack([edges, edges + 1], axis=1))
 
@@ -226,7 +94,9 @@ def read_edges(path, types_path, synapse_folder, source, n_sources, n_neurons, n
         n_synapses = read_dataset(properties, "n_syns_", len(sources)) if "n_syns_" in properties else None
         delay_ms = np.asarray(group.attrs.get("delay_ms", np.unique(types.delay)), dtype=np.float64)
     if not np.isin(types.delay, delay_ms).all():
-        raise InputError(f"{path}: attribute delay_ms lacks delays of {types_path}. Expected one table: write both again.")
+        raise InputError(
+            f"{path}: attribute delay_ms lacks delays of {types_path}. Expected one table: write both again."
+        )
     code = np.searchsorted(delay_ms, types.delay).astype(np.uint8)[type_row]
     target = posts.astype(np.int32) * n_receptors + receptor_of_type[type_row]
     if not _is_canonical(sources, code, target):
@@ -267,8 +137,8 @@ def _rows_of_types(types, type_ids, path, types_path):
     bad = np.flatnonzero(known[row] != type_ids) if len(known) else np.arange(len(type_ids))
     if len(bad):
         raise InputError(
-            f"{path}: edge_type_id[{first_offenders(bad)}] holds {first_offenders(type_ids[bad])}, which {types_path} does "
-            "not list. Expected every edge type there: is the table cut short, or of another circuit?"
+            f"{path}: edge_type_id[{first_offenders(bad)}] holds {first_offenders(type_ids[bad])}, which {types_path} "
+            "does not list. Expected every edge type there: is the table cut short, or of another circuit?"
         )
     return order[row]
 

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from twincortex.models.circuit import validate
 from twincortex.models.errors import InputError, first_offenders, near_name_hint
 from twincortex.models.hdf5 import mark_as_sonata
 
 
 def write_type_table(path, table):
-    """Write node or edge types as SONATA's space-separated CSV; floats keep all their digits, missing values are NULL."""
+    """Write node or edge types as SONATA's space-separated CSV: all digits of floats, NULL for missing values."""
     table.to_csv(path, sep=" ", index=False, na_rep="NULL")
 
 
@@ -38,7 +39,7 @@ def read_type_table(path, index, columns):
     if not path.is_file():
         raise InputError(f"{path} does not exist. Expected the table of types that circuit_config.json names.")
     try:
-        table = pd.read_csv(path, sep=" ", na_values=["NULL"], float_precision="round_trip")
+        table = pd.read_csv(path, sep=" ", na_values=["NULL"], keep_default_na=False, float_precision="round_trip")
     except (ValueError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not a table of types: {error}. Expected columns separated by spaces.") from error
     for column in (index, *columns):
@@ -120,3 +121,17 @@ def layer_folders(root):
     """Folders of the SONATA layout below a circuit: network, cell models, synaptic models."""
     root = Path(root)
     return root / "network", root / "components" / "cell_models", root / "components" / "synaptic_models"
+
+
+def validate_as_read(circuit, where):
+    """Check a circuit that was just read, as `circuit.validate` does, and say where it came from.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    where : str or Path
+    """
+    try:
+        validate(circuit)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error

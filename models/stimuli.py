@@ -15,6 +15,11 @@ N_ROWS, N_COLUMNS = 80, 120
 FRAME = 1.0  # ms
 
 
+def pixel_centres():
+    """Azimuth of the columns, (120,) array [deg], and elevation of the rows, (80,) array [deg], upwards."""
+    return np.arange(N_COLUMNS) + 0.5, np.arange(N_ROWS) + 0.5
+
+
 class Movie:
     """What all stimuli share. Frames are made when asked for, so that long movies need no memory.
 
@@ -68,9 +73,9 @@ class Movie:
         (stop - start, 80, 120) float32 array
         """
         time = FRAME * np.arange(start, stop)[:, None, None]
-        x, y = np.arange(N_COLUMNS) + 0.5, np.arange(N_ROWS)[:, None] + 0.5
+        x, y = pixel_centres()
         shape = (stop - start, N_ROWS, N_COLUMNS)
-        return np.broadcast_to(self.luminance(time, x, y), shape).astype(np.float32)
+        return np.broadcast_to(self.luminance(time, x, y[:, None]), shape).astype(np.float32)
 
     def chunks(self, n_frames) -> Iterator[np.ndarray]:
         """Draw all frames, at most ``n_frames`` at a time, as (n, 80, 120) float32 arrays."""

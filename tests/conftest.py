@@ -24,11 +24,11 @@ hypothesis.settings.load_profile("repeatable")
 
 
 def repository_files(root: Path = REPOSITORY) -> set[Path]:
-    """List what a test may not add to: every file and folder of the repository but caches and sources."""
+    """List what a test may not add to: every file of the repository but caches and sources."""
     found = set()
     for folder, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if name not in NOT_LEFTOVERS and not name.endswith(".egg-info")]
-        found.update(Path(folder, name) for name in (*folders, *files) if Path(name).suffix not in SOURCE_SUFFIXES)
+        folders[:] = [name for name in folders if name not in NOT_LEFTOVERS]
+        found.update(Path(folder, name) for name in files if Path(name).suffix not in SOURCE_SUFFIXES)
     return found
 
 

@@ -1,16 +1,16 @@
-"""The objectives: pure functions of one rollout and of the targets, one family per function, one row each in a table."""
+"""The objectives: pure functions of a rollout and the targets, one family per function, one row each in a table."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 
 from twincortex.models.errors import InputError, near_name_hint
-from twincortex.models.neuropixels import read_fano_curve
-from twincortex.models.observables import crowd_selectivity, fano_factor_curve, firing_rate
+from twincortex.models.observables import crowd_selectivity, firing_rate
 from twincortex.models.randomness import philox
+from twincortex.training.synchrony import synchrony_loss
 from twincortex.training.targets import CONDITIONS
+from twincortex.training.weight_distribution import weight_distribution_loss
 
 INITIAL_RATE_AVERAGE_HZ = 3.0
 
@@ -147,73 +147,6 @@ def selectivity_loss(activity, targets, min_average_Hz=0.5):
     return value, {"osi": errors[0][0].detach(), "dsi": errors[0][1].detach()}
 
 
-def synchrony_loss(activity, targets, n_pools=500, settle_ms=200.0):
-    """Squared distance of the Fano factor of random excitatory pools from the recorded curve, mean over bin widths.
-
-    Parameters
-    ----------
-    activity : Activity
-    targets : Targets
-    n_pools : int
-        See `draw_fano_pools`.
-    settle_ms : float [ms]
-        Left out at the start, but never more than 40 % of the rollout.
-
-    Returns
-    -------
-    value : () tensor
-    parts : dict
-        Mean Fano factor of the model and of the recordings over the same bin widths.
-
-    Source
-    ------
-    Ito et al. (2025), which has curves for rollouts of 500 and 2000 ms only; `read_fano_curve` has them for any length.
-    Widths are the recorded ones, to the nearest step.
-    """
-    n_steps = len(activity.spikes)
-    first = round(min(settle_ms / activity.dt, 0.4 * n_steps))
-    bin_ms, recorded = read_fano_curve((n_steps - first) * activity.dt, activity.condition)
-    bin_steps = np.maximum(np.rint(bin_ms / activity.dt), 1).astype(int).tolist()
-    n_trials, n_neurons = activity.spikes.shape[1:]
-    trial, cell, pool = draw_fano_pools(n_trials, len(targets.excitatory_core), n_pools, activity.random("fano_pools"))
-    on_device = {"device": activity.spikes.device}
-    column = torch.as_tensor(trial, **on_device) * n_neurons + targets.excitatory_core[torch.as_tensor(cell, **on_device)]
-    members = activity.spikes[first:].flatten(1).index_select(1, column)
-    counts = members.new_zeros(len(members), n_pools).index_add(1, torch.as_tensor(pool, **on_device), members)
-    model = torch.stack([fano.mean() for fano in fano_factor_curve(counts, bin_steps)])
-    recorded = torch.as_tensor(recorded, dtype=model.dtype, **on_device)
-    value = ((model - recorded) ** 2).mean()
-    return value, {"fano_model": model.detach().mean(), "fano_recorded": recorded.mean()}
-
-
-def draw_fano_pools(n_trials, n_cells, n_pools, random, mean_size=70.0, sd_size=30.0, min_size=15):
-    """Draw pools of cells whose spikes are counted together.
-
-    Parameters
-    ----------
-    n_trials, n_cells, n_pools : int
-    random : numpy.random.Generator
-    mean_size, sd_size : float
-        Pool sizes are normal, rounded down, between min_size (or n_cells if that is less) and n_cells.
-    min_size : int
-
-    Returns
-    -------
-    trial, cell, pool : (n_members,) int64 arrays
-        One row per member. Each pool sees one random trial. Cells are dealt from a shuffled deck, shuffled anew when it
-        runs short, so that no cell is twice in a pool.
-    """
-    sizes = np.clip(random.normal(mean_size, sd_size, n_pools).astype(int), min(min_size, n_cells), n_cells)
-    trials = random.integers(n_trials, size=n_pools)
-    deck, dealt, cells = random.permutation(n_cells), 0, []
-    for size in sizes:
-        if dealt + size > n_cells:
-            deck, dealt = random.permutation(n_cells), 0
-        cells.append(deck[dealt : dealt + size])
-        dealt += size
-    return np.repeat(trials, sizes), np.concatenate(cells), np.repeat(np.arange(n_pools), sizes)
-
-
 VOLTAGE_PENALTIES = {
     "range": lambda x: ((x - 0.5).abs() - 0.5).relu() ** 2,
     "threshold": lambda x: (x - 1) ** 2,
@@ -246,36 +179,6 @@ def voltage_loss(activity, targets, mode="threshold"):
     rest, threshold = targets.resting_potential, targets.threshold_potential
     normalized = (activity.v - rest) / (threshold - rest)
     return VOLTAGE_PENALTIES[mode](normalized).mean(), {"mean": normalized.detach().mean()}
-
-
-def weight_distribution_loss(activity, targets):
-    """Earth mover's distance of the weights of each pair of cell types from the initial ones, mean over pairs.
-
-    Weights are divided by V_th - E_L of their target. In one dimension the distance is the mean absolute difference of
-    the sorted weights; one sort orders all groups at once.
-
-    Parameters
-    ----------
-    activity : Activity
-    targets : Targets
-
-    Returns
-    -------
-    value : () tensor [pA/mV]
-        Summed over the projections whose distributions are held.
-    parts : dict
-        Per projection.
-    """
-    parts = {}
-    for initial in targets.weights:
-        scaled = activity.weights[initial.projection] * initial.per_threshold
-        with torch.no_grad():
-            # Groups lie further apart than any weight reaches; in float64 the shift moves no weight by more than 1e-13
-            # of the largest, so that order within a group is kept to that distance.
-            spacing = 3 * scaled.abs().max().double()
-            order = (scaled.double() + spacing * initial.group).argsort()
-        parts[initial.projection] = ((scaled[order] - initial.sorted_initial).abs() * initial.rank_share).sum()
-    return sum(parts.values()), {name: part.detach() for name, part in parts.items()}
 
 
 @dataclass(frozen=True)

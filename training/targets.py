@@ -7,9 +7,10 @@ import numpy as np
 import torch
 
 from twincortex.models.errors import InputError, first_offenders
-from twincortex.models.neuropixels import read_fano_curve, read_neuropixels_summary, sample_quantiles
+from twincortex.models.neuropixels import read_neuropixels_summary, sample_quantiles
 from twincortex.models.parameters import read_populations
 from twincortex.models.randomness import philox
+from twincortex.training.weight_distribution import weight_distribution
 
 CONDITIONS = ("evoked", "spontaneous")
 
@@ -26,6 +27,7 @@ class Region:
         Ids in the column.
     type_index : (n,) int64 array, ascending
         Row of ``Targets.cell_types``.
+    n_cells : (n_types,) int64 array
     level : (n,) float array
         i/n for the i-th neuron of a type with n in this region.
     rate_Hz : dict of condition -> (n,) float array [Hz]
@@ -37,33 +39,10 @@ class Region:
     weight: float
     neurons: np.ndarray
     type_index: np.ndarray
+    n_cells: np.ndarray
     level: np.ndarray
     rate_Hz: dict
     membership: np.ndarray
-
-
-@dataclass(frozen=True)
-class WeightDistribution:
-    """Initial weights of one projection, sorted within each pair of cell types.
-
-    Attributes
-    ----------
-    projection : str
-    group : (E,) int16 array
-        Pair of cell types of every connection, in canonical order.
-    per_threshold : (E,) float array [1/mV]
-        1 / (V_th - E_L) of the target neuron.
-    sorted_initial : (E,) float array [pA/mV]
-        Initial weight times per_threshold, ascending within each group, groups one after the other.
-    rank_share : (E,) float array
-        1 / (connections in the group) / (groups), in the same order.
-    """
-
-    projection: str
-    group: np.ndarray
-    per_threshold: np.ndarray
-    sorted_initial: np.ndarray
-    rank_share: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -129,23 +108,20 @@ def circuit_targets(circuit, seed, core_radius_um=200.0, annulus_weight=0.1, reg
         A population has no recorded counterpart, or the core is empty or has no excitatory neuron.
     """
     nodes = circuit.nodes
-    names = _recorded_names(circuit.pop_name)
-    cell_types = tuple(name for name in read_neuropixels_summary().index.unique("cell_type") if name in set(names))
-    type_index = np.array([cell_types.index(name) for name in cell_types], dtype=np.int64)
-    type_index = type_index[np.searchsorted(cell_types, names)]
+    cell_types, type_index = np.unique(_recorded_names(circuit.pop_name), return_inverse=True)
     in_core = np.hypot(nodes.x, nodes.z) < core_radius_um
     excitatory = read_populations().ei.reindex(circuit.pop_name).to_numpy() == "e"
     if not np.any(in_core & excitatory):
         raise InputError(
-            f"core_radius_um {core_radius_um}: {in_core.sum()} of {len(in_core):,} neurons lie in the core, none of them "
-            f"excitatory. Choose a radius up to {np.hypot(nodes.x, nodes.z).max():.0f} um that holds some."
+            f"core_radius_um {core_radius_um}: {in_core.sum()} of {len(in_core):,} neurons lie in the core, none of "
+            f"them excitatory. Choose a radius up to {np.hypot(nodes.x, nodes.z).max():.0f} um that holds some."
         )
     regions = [_region(0, 1.0, np.flatnonzero(in_core), type_index, cell_types, seed)]
     if not np.all(in_core):
         regions.append(_region(1, annulus_weight, np.flatnonzero(~in_core), type_index, cell_types, seed))
     summary = read_neuropixels_summary()
     return Targets(
-        cell_types=cell_types,
+        cell_types=tuple(cell_types.tolist()),
         n_recorded=np.array([summary.n_units[name, "OSI"] for name in cell_types]),
         regions=tuple(regions),
         osi=np.array([summary["mean"][name, "OSI"] for name in cell_types]),
@@ -177,43 +153,11 @@ def rate_targets(cell_type, condition, n_cells, seed, *counters):
 
     Source
     ------
-    Ito et al. (2025): uniform draws through the interpolated inverse distribution function of the recorded rates and one
-    silent unit. Each type gets a draw of its own; the reference uses the same numbers for all types.
+    Ito et al. (2025): uniform draws through the interpolated inverse distribution function of the recorded rates and
+    one silent unit. Each type gets a draw of its own; the reference uses the same numbers for all types.
     """
     draw = philox(seed, f"target_rates_{condition}", *counters).random(n_cells)
     return np.sort(sample_quantiles(f"{condition}_rate_Hz", cell_type, draw, with_silent_unit=True))
-
-
-def weight_distribution(circuit, projection):
-    """Sort the weights of a projection from v1 within each pair of cell types.
-
-    Parameters
-    ----------
-    circuit : Circuit
-        With the weights that are to be kept in distribution: the initial ones.
-    projection : str
-
-    Returns
-    -------
-    WeightDistribution
-        Over the pairs that have connections; of 19 cell types, L5 subtypes apart.
-    """
-    edges = circuit.projections[projection]
-    if edges.source != "v1":
-        raise InputError(f"{projection}: weight distributions are held per pair of cell types, so only for v1 sources.")
-    posts = edges.posts(circuit.n_receptors)
-    names, cell_type = np.unique(circuit.cell_type, return_inverse=True)
-    pair = cell_type[edges.sources()] * len(names) + cell_type[posts]
-    _, group, n_in_group = np.unique(pair, return_inverse=True, return_counts=True)
-    per_threshold = 1 / (circuit.neuron_parameter("V_th") - circuit.neuron_parameter("E_L"))[posts]
-    scaled = edges.weight * per_threshold
-    return WeightDistribution(
-        projection=projection,
-        group=group.astype(np.int16),
-        per_threshold=per_threshold,
-        sorted_initial=scaled[np.lexsort((scaled, group))],
-        rank_share=np.repeat(1 / n_in_group / len(n_in_group), n_in_group),
-    )
 
 
 def _recorded_names(pop_name):
@@ -230,27 +174,33 @@ def _recorded_names(pop_name):
 def _region(number, weight, neurons, type_of_neuron, cell_types, seed):
     neurons = neurons[np.argsort(type_of_neuron[neurons], kind="stable")]
     type_index = type_of_neuron[neurons]
-    n_of_type = np.bincount(type_index, minlength=len(cell_types))
+    n_cells = np.bincount(type_index, minlength=len(cell_types))
+    rank = np.concatenate([np.arange(1, n + 1) for n in n_cells])
+    of_type = list(enumerate(zip(cell_types, n_cells, strict=True)))
     rates = {
-        condition: np.concatenate(
-            [rate_targets(name, condition, n, seed, k, number) for k, (name, n) in enumerate(zip(cell_types, n_of_type))]
-        )
+        condition: np.concatenate([rate_targets(name, condition, n, seed, k, number) for k, (name, n) in of_type])
         for condition in CONDITIONS
     }
-    rank = np.concatenate([np.arange(1, n + 1) for n in n_of_type])
-    membership = (type_index[:, None] == np.arange(len(cell_types))) / n_of_type.clip(1)
-    return Region(weight, neurons, type_index, rank / n_of_type[type_index], rates, membership)
+    return Region(
+        weight=weight,
+        neurons=neurons,
+        type_index=type_index,
+        n_cells=n_cells,
+        level=rank / n_cells[type_index],
+        rate_Hz=rates,
+        membership=(type_index[:, None] == np.arange(len(cell_types))) / n_cells.clip(1),
+    )
 
 
 def _as_tensors(value, device, dtype):
     if isinstance(value, np.ndarray):
-        tensor = torch.as_tensor(value, device=device)
+        tensor = torch.tensor(value, device=device)
         return tensor.to(dtype) if tensor.is_floating_point() else tensor
     if isinstance(value, dict):
         return {key: _as_tensors(item, device, dtype) for key, item in value.items()}
     if isinstance(value, tuple):
         return tuple(_as_tensors(item, device, dtype) for item in value)
     if dataclasses.is_dataclass(value):
-        fields = {field.name: _as_tensors(getattr(value, field.name), device, dtype) for field in dataclasses.fields(value)}
+        fields = {name: _as_tensors(item, device, dtype) for name, item in vars(value).items()}
         return dataclasses.replace(value, **fields)
     return value

@@ -46,11 +46,17 @@ class Candidates(NamedTuple):
         Position in the order of the grid.
     bound : (N,) float64 array
         Bound of its cell; infinite where every neuron of the cell is a candidate.
+    x, z, tuning_angle, neuron : (N,) arrays
+        Copied from the grid.
     accepted : (N,) bool array
     """
 
     source: np.ndarray
     bound: np.ndarray
+    x: np.ndarray
+    z: np.ndarray
+    tuning_angle: np.ndarray
+    neuron: np.ndarray
     accepted: np.ndarray
 
 
@@ -163,10 +169,16 @@ def find_candidates(cells, peak, key, found):
 @njit(error_model="numpy")
 def accept_candidates(rule, target, grid, found, n_found, hazard, key):
     """Decide which candidates connect: each with its probability of connecting over that of being a candidate."""
+    # Copied first, because LLVM does not vectorise arithmetic on scattered elements.
     for candidate in range(n_found):
         source = found.source[candidate]
+        found.x[candidate] = grid.x[source]
+        found.z[candidate] = grid.z[source]
+        found.tuning_angle[candidate] = grid.tuning_angle[source]
+        found.neuron[candidate] = grid.neuron[source]
+    for candidate in range(n_found):
         probability = connection_probability(
-            rule, target, grid.x[source], grid.z[source], grid.tuning_angle[source]
+            rule, target, found.x[candidate], found.z[candidate], found.tuning_angle[candidate]
         )
         candidacy = 1.0 - exp_of_negative(-hazard * found.bound[candidate])
-        found.accepted[candidate] = uniform(key, grid.neuron[source]) * candidacy < probability
+        found.accepted[candidate] = uniform(key, found.neuron[candidate]) * candidacy < probability

@@ -1,48 +1,82 @@
-"""Recurrent connections of a column, drawn target by target in parallel and collected by source.
+"""Recurrent connections of a column: who connects to whom, with which delay, onto which receptor.
 
-Each target has its own random streams, so the network does not depend on the number of threads. Memory stays near that of
-the finished connections: drawn connections take 4 bytes each until they are sorted by source.
+Targets are drawn in parallel, each from its own random streams, so the network does not depend on the number of threads.
+Memory stays near that of the finished connections: until they are sorted by source they take 4 bytes each.
 """
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
-from twincortex.models.column.candidates import (
-    BoundedCells,
-    Candidates,
-    accept_candidates,
-    bound_distance_factor,
-    find_candidates,
-)
-from twincortex.models.column.connection_probability import (
-    cell_types,
-    make_targets,
-    pair_rules,
-    rule_between,
-    strongest_orientation_factor,
-    target_at,
-)
+from twincortex.models.column.by_source import Labels, collect_by_source, pack_block, targets_per_block
 from twincortex.models.column.grid import sort_sources
-from twincortex.models.column.hashed_draws import splitmix64
+from twincortex.models.column.target_blocks import Wiring, draw_block
+from twincortex.models.column.wiring_tables import cell_types, make_targets, pair_rules
+from twincortex.models.parameters import POSTSYNAPTIC_CLASSES, read_class_pairs, read_populations, receptor_layout
 from twincortex.models.randomness import stream_key
 
 
-@njit(error_model="numpy")
-def connect_target(i, local, plan, found, records, n_records):
-    """Draw the connections onto neuron i and append them to ``records``.
+def connect_recurrent(nodes, node_types, core_radius_um, seed, n_threads=None, progress=None):
+    """Draw the recurrent connections of a column.
+
+    Parameters
+    ----------
+    nodes : Nodes
+    node_types : NodeTypes
+    core_radius_um : float [um]
+    seed : int
+    n_threads : int, optional
+        All processors by default; the result does not depend on it.
+    progress : callable, optional
+        Called with (done, total) targets.
 
     Returns
     -------
-    int
-        Number of records so far, or -1 when they do not fit.
+    Topology
+        Each pair of different neurons is connected at most once, independently, with its ``connection_probability``.
     """
-    target = target_at(plan.targets, i)
-    rule = rule_between(plan.rules, 0, 0)
-    n_rows = 0
-    for source_type in plan.grid.type_order:
-        pass
-    return n_records
+    n_neurons = len(nodes.x)
+    wiring = make_wiring(nodes, node_types, core_radius_um, seed)
+    size = targets_per_block(n_neurons)
+
+    def draw(first):
+        last = min(first + size, n_neurons)
+        return pack_block(first, *draw_block(wiring, first, last), n_neurons)
+
+    with ThreadPoolExecutor(n_threads or os.cpu_count()) as pool:
+        blocks = []
+        for block in pool.map(draw, range(0, n_neurons, size)):
+            blocks.append(block)
+            if progress:
+                progress(min(len(blocks) * size, n_neurons), n_neurons)
+        return collect_by_source(blocks, make_labels(nodes, node_types), lambda *task: list(pool.map(*task)))
+
+
+def make_wiring(nodes, node_types, core_radius_um, seed):
+    """Gather everything that decides who connects to whom."""
+    targets = make_targets(nodes, node_types, core_radius_um)
+    _, excitatory = cell_types()
+    return Wiring(
+        sort_sources(nodes, targets.cell_type, excitatory),
+        targets,
+        pair_rules(),
+        stream_key(seed, "column: recurrent candidates"),
+        stream_key(seed, "column: recurrent connections"),
+    )
+
+
+def make_labels(nodes, node_types):
+    """Gather the receptors and the delays of all pairs of synapse classes."""
+    layout = receptor_layout()
+    pairs = [(pre, post) for pre in POSTSYNAPTIC_CLASSES for post in POSTSYNAPTIC_CLASSES]
+    shape = (len(POSTSYNAPTIC_CLASSES), len(POSTSYNAPTIC_CLASSES))
+    delays, code = np.unique(read_class_pairs().delay_ms.reindex(pairs).to_numpy(), return_inverse=True)
+    class_of_type = read_populations().synapse_class[node_types.pop_name].map(POSTSYNAPTIC_CLASSES.index)
+    return Labels(
+        synapse_class=class_of_type.to_numpy(dtype=np.int8)[nodes.type_index],
+        receptor=np.array([layout.index[pair] for pair in pairs], dtype=np.int32).reshape(shape),
+        delay_code=code.astype(np.uint8).reshape(shape),
+        n_receptors=layout.n_receptors,
+        delay_ms=delays,
+    )

@@ -1,6 +1,6 @@
 """Derive the Neuropixels summaries of this folder: ``python derive_targets.py SOURCE`` (SOURCE holds targets/*).
 
-The per-unit recordings stay where they are; what is shipped is their distribution per cell type and the mean Fano curves.
+The recordings stay where they are; shipped are their distribution per cell type and the mean Fano curves.
 """
 
 import sys
@@ -11,7 +11,9 @@ import pandas as pd
 
 HERE = Path(__file__).parent
 
-SOURCE_NOTE = "# Allen Institute, Visual Coding Neuropixels (Siegle et al. 2021, Nature), mouse V1; license: LICENSE.neuropixels"
+SOURCE_NOTE = (
+    "# Allen Institute, Visual Coding Neuropixels (Siegle et al. 2021), mouse V1; license: LICENSE.neuropixels"
+)
 
 # Hundredths, refined where firing rates have their long tail.
 LEVELS = np.r_[np.arange(0, 95) / 100, np.arange(190, 198) / 200, np.arange(990, 1001) / 1000]
@@ -51,9 +53,9 @@ def derive_summary(source):
         for quantity, column in QUANTITIES.items():
             table = tuned if quantity in ("OSI", "DSI") else units
             values = table.loc[table.cell_type == cell_type, column].dropna()
-            quantiles = {f"quantile_{level:.3f}": value for level, value in zip(LEVELS, np.quantile(values, LEVELS), strict=True)}
-            rows.append({"cell_type": cell_type, "quantity": quantity, "n_units": len(values), "mean": values.mean(), **quantiles})
-    return pd.DataFrame(rows).set_index(["cell_type", "quantity"])
+            rows.append((cell_type, quantity, len(values), values.mean(), *np.quantile(values, LEVELS)))
+    columns = ["cell_type", "quantity", "n_units", "mean", *(f"quantile_{level:.3f}" for level in LEVELS)]
+    return pd.DataFrame(rows, columns=columns).set_index(columns[:2])
 
 
 def derive_fano_curves(source):
@@ -84,7 +86,8 @@ def derive_fano_curves(source):
 
 def write_targets(source, folder=HERE):
     """Write both summaries, each below a line that names source and license, into a folder."""
-    for name, table in {"neuropixels_summary": derive_summary(source), "fano_curves": derive_fano_curves(source)}.items():
+    tables = {"neuropixels_summary": derive_summary(source), "fano_curves": derive_fano_curves(source)}
+    for name, table in tables.items():
         text = table.to_csv(float_format="%.6g", lineterminator="\n")
         Path(folder, f"{name}.csv").write_text(f"{SOURCE_NOTE}\n{text}")
 

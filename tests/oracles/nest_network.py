@@ -16,7 +16,7 @@ from twincortex.models.spikes import SpikeTrains
 SCRIPT = Path(__file__).with_name("run_nest.py")
 
 
-def simulate(circuit, inputs, run, folder, currents=None):
+def simulate(circuit, inputs, run, folder):
     """Simulate in a NEST process of its own.
 
     Parameters
@@ -24,11 +24,9 @@ def simulate(circuit, inputs, run, folder, currents=None):
     circuit : Circuit
     inputs : dict of str -> SpikeTrains
     run : Run
-        V is recorded of all neurons and `record_v` picks from it. NEST knows the ``step_mean`` convention only.
+        NEST knows the ``step_mean`` convention only, and no injected current before step 2.
     folder : Path
         For the exchange of arrays.
-    currents : dict of start [ms] -> (n_neurons,) array [pA], optional
-        Injected currents, each from its start until the next; ascending, the first not before 2 dt.
 
     Returns
     -------
@@ -41,8 +39,7 @@ def simulate(circuit, inputs, run, folder, currents=None):
         **describe_neurons(circuit),
         **describe_edges("recurrent", [circuit.projections["v1_to_v1"]], circuit.n_receptors, run.dt),
         **describe_inputs(circuit, inputs, run.dt),
-        "current_from": np.array(list(currents or {}), dtype=float),
-        "current": np.array(list((currents or {}).values()), dtype=float).reshape(-1, circuit.n_neurons).T,
+        **describe_current(circuit, run),
     }
     np.savez(folder / "description.npz", **description)
     command = [sys.executable, str(SCRIPT), str(folder / "description.npz"), str(folder / "result.npz")]
@@ -70,16 +67,25 @@ def describe_neurons(circuit):
     }
 
 
+def describe_current(circuit, run):
+    """Injected currents as steps: when any of them changes, and what each neuron receives from then on."""
+    if run.current is None:
+        return {"current_from": np.zeros(0), "current": np.zeros((circuit.n_neurons, 0))}
+    assert not run.current[:2].any(), "NEST's generators act from step 2 on"
+    changes = 1 + np.flatnonzero(np.any(np.diff(run.current, axis=0), axis=1))
+    return {"current_from": changes * run.dt, "current": run.current[changes].T}
+
+
 def describe_edges(prefix, projections, n_receptors, dt):
     """Edges of one or more projections, the units of later ones numbered after those of earlier ones."""
     first_unit = np.cumsum([0, *(projection.n_sources for projection in projections)])
-    pairs = list(zip(first_unit, projections, strict=False))
+    target = np.concatenate([projection.target for projection in projections])
     return {
-        f"{prefix}_pre": np.concatenate([first + projection.sources() for first, projection in pairs]),
-        f"{prefix}_post": np.concatenate([projection.target // n_receptors for _, projection in pairs]),
-        f"{prefix}_receptor": np.concatenate([projection.target % n_receptors for _, projection in pairs]),
-        f"{prefix}_weight": np.concatenate([projection.weight for _, projection in pairs]).astype(np.float64),
-        f"{prefix}_delay": np.concatenate([projection.delay_steps(dt) * dt for _, projection in pairs]),
+        f"{prefix}_pre": np.concatenate([first_unit[k] + p.sources() for k, p in enumerate(projections)]),
+        f"{prefix}_post": target // n_receptors,
+        f"{prefix}_receptor": target % n_receptors,
+        f"{prefix}_weight": np.concatenate([p.weight for p in projections]).astype(np.float64),
+        f"{prefix}_delay": np.concatenate([p.delay_steps(dt) * dt for p in projections]),
     }
 
 
@@ -90,7 +96,7 @@ def describe_inputs(circuit, inputs, dt):
     first_unit = np.cumsum([0, *(projection.n_sources for projection in projections)])
     return {
         "n_units": first_unit[-1],
-        "input_units": np.concatenate([first + train.node_ids for first, train in zip(first_unit, trains, strict=False)]),
+        "input_units": np.concatenate([first_unit[k] + train.node_ids for k, train in enumerate(trains)]),
         "input_times": np.concatenate([(train.steps(dt) + 1) * dt for train in trains]),
         **describe_edges("external", projections, circuit.n_receptors, dt),
     }

@@ -1,0 +1,188 @@
+"""Configuration of a training run: typed, documented, read from YAML plus overrides."""
+
+import dataclasses
+import sys
+from dataclasses import dataclass, field
+
+from jsonargparse import ArgumentParser
+
+from twincortex.models.surrogate import GradientShaping
+
+
+@dataclass
+class CircuitChoice:
+    """Which column is trained.
+
+    Attributes
+    ----------
+    folder : str or None
+        A SONATA folder; None builds the size below.
+    size : str
+        A named size of the column builder.
+    seed : int
+        Of the builder.
+    """
+
+    folder: str | None = None
+    size: str = "tiny"
+    seed: int = 1
+
+
+@dataclass
+class Protocol:
+    """What the column sees in a step: a grating and a gray screen, both from a settled gray state.
+
+    Attributes
+    ----------
+    dt : float [ms]
+    batch : int
+        Trials per step, each with its own direction, phase and noise.
+    settle_ms : float [ms]
+        Gray before both rollouts.
+    settle_every : int
+        Steps that share one settled state.
+    evoked_ms, spontaneous_ms : float [ms]
+        Length of the rollouts.
+    spatial_frequency : float [cycles/deg]
+    temporal_frequency : float [Hz]
+    contrast : float
+    """
+
+    dt: float = 1.0
+    batch: int = 4
+    settle_ms: float = 200.0
+    settle_every: int = 5
+    evoked_ms: float = 500.0
+    spontaneous_ms: float = 500.0
+    spatial_frequency: float = 0.04
+    temporal_frequency: float = 2.0
+    contrast: float = 0.8
+
+
+@dataclass
+class Losses:
+    """What the column is trained towards.
+
+    Attributes
+    ----------
+    costs : dict of objective -> float
+        Replace the costs of the table in objectives.py; 0 switches an objective off.
+    options : dict of objective -> dict
+        Keyword arguments, for example ``{"voltage": {"mode": "range"}}``.
+    core_radius_um : float [um]
+        Neurons within it are scored fully.
+    annulus_weight : float
+        Weight of the rate and tuning losses of the others.
+    """
+
+    costs: dict[str, float] = field(default_factory=dict)
+    options: dict[str, dict] = field(default_factory=dict)
+    core_radius_um: float = 200.0
+    annulus_weight: float = 0.1
+
+
+@dataclass
+class Optimization:
+    """How weights change.
+
+    Attributes
+    ----------
+    optimizer : str
+        ``exponentiated_adam`` or ``exponentiated_gradient``.
+    learning_rate : float
+    projections : list of str
+        Whose weights are trained; the LGN's are fixed in the reference.
+    """
+
+    optimizer: str = "exponentiated_adam"
+    learning_rate: float = 0.02
+    projections: list[str] = field(default_factory=lambda: ["v1_to_v1", "bkg_to_v1"])
+
+
+@dataclass
+class Validation:
+    """The held-out test after training, in both engines.
+
+    Attributes
+    ----------
+    engine : str
+        Second engine, beside torch: ``brian-cpp``, ``brian-cuda`` or ``brian``.
+    directions : list of float [deg]
+        Of gratings that training never shows exactly.
+    gray_ms, grating_ms : float [ms]
+        Each trial: gray, then the grating.
+    seed : int
+        Of the held-out noise.
+    """
+
+    engine: str = "brian-cpp"
+    directions: list[float] = field(default_factory=lambda: [0.0, 45.0, 90.0, 135.0, 180.0, 225.0, 270.0, 315.0])
+    gray_ms: float = 500.0
+    grating_ms: float = 1000.0
+    seed: int = 1_000_003
+
+
+@dataclass
+class TrainingConfig:
+    """A whole run.
+
+    Attributes
+    ----------
+    steps : int
+        Updates.
+    seed : int
+        Of everything random in training; the circuit has its own.
+    threads : int
+        Of torch.
+    """
+
+    steps: int = 12
+    seed: int = 5
+    threads: int = 2
+    circuit: CircuitChoice = field(default_factory=CircuitChoice)
+    protocol: Protocol = field(default_factory=Protocol)
+    losses: Losses = field(default_factory=Losses)
+    gradient: GradientShaping = field(default_factory=GradientShaping)
+    optimization: Optimization = field(default_factory=Optimization)
+    validation: Validation = field(default_factory=Validation)
+
+
+def read_config(arguments=None):
+    """Read the command line of train.py.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        Default: those of the process. ``--set path.to.key=value`` is short for ``--path.to.key value``.
+
+    Returns
+    -------
+    config : TrainingConfig
+    out : str
+        Run folder.
+    resume : str or None
+        Run folder to continue.
+    text : str
+        The whole configuration as YAML.
+    """
+    parser = ArgumentParser(prog="train.py", description="Train a V1 column with backpropagation through time.")
+    parser.add_argument("--config", action="config", help="YAML file with the keys below.")
+    parser.add_argument("--out", type=str, default="runs/latest", help="Run folder to write; it must not exist.")
+    parser.add_argument("--resume", type=str, default=None, help="Run folder whose last checkpoint to continue.")
+    parser.add_class_arguments(TrainingConfig)
+    parsed = parser.parse_args(_expand_set(sys.argv[1:] if arguments is None else arguments))
+    text = parser.dump(parsed, skip_none=False)
+    made = parser.instantiate_classes(parsed)
+    names = [item.name for item in dataclasses.fields(TrainingConfig)]
+    return TrainingConfig(**{name: made[name] for name in names}), made.out, made.resume, text
+
+
+def _expand_set(arguments):
+    expanded = []
+    following = iter(arguments)
+    for argument in following:
+        if argument == "--set":
+            expanded.append(f"--{next(following, '')}")
+        else:
+            expanded.append(argument)
+    return expanded

@@ -1,0 +1,137 @@
+"""The held-out test: gratings that training never showed, run by torch and by Brian2 with the same weights and spikes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from twincortex.models.background import background_spikes
+from twincortex.models.equivalence import compare, run_engine
+from twincortex.models.lgn import LgnModel, lgn_spikes
+from twincortex.models.recording import Run
+from twincortex.models.stimuli import DriftingGrating
+
+RECORDED_NEURONS = 50
+
+
+@dataclass(frozen=True)
+class HeldOutTrial:
+    """A held-out grating after gray.
+
+    Attributes
+    ----------
+    direction : float [deg]
+    inputs : dict of source -> SpikeTrains
+    """
+
+    direction: float
+    inputs: dict
+
+
+def held_out_trials(circuit, validation, protocol):
+    """Make the trials of the test: one per direction, with phases and noise of their own.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    validation : twincortex.training.config.Validation
+    protocol : twincortex.training.config.Protocol
+        Spatial and temporal frequency and contrast.
+
+    Returns
+    -------
+    list of HeldOutTrial
+    """
+    lgn = LgnModel(circuit.lgn_units)
+    duration = validation.gray_ms + validation.grating_ms
+    trials = []
+    for number, direction in enumerate(validation.directions):
+        movie = DriftingGrating(
+            duration=duration,
+            direction=direction,
+            phase=(37.0 + 360.0 * number / len(validation.directions)) % 360.0,
+            onset=validation.gray_ms,
+            spatial_frequency=protocol.spatial_frequency,
+            temporal_frequency=protocol.temporal_frequency,
+            contrast=protocol.contrast,
+        )
+        inputs = {
+            "lgn": lgn_spikes(lgn.rates(movie), seed=validation.seed, trial=number),
+            "bkg": background_spikes(
+                duration, seed=validation.seed, trial=number, n_units=circuit.projections["bkg_to_v1"].n_sources
+            ),
+        }
+        trials.append(HeldOutTrial(direction, inputs))
+    return trials
+
+
+def simulate_trials(circuit, trials, validation, protocol, engine):
+    """Run every trial in one engine.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    trials : list of HeldOutTrial
+    validation : twincortex.training.config.Validation
+    protocol : twincortex.training.config.Protocol
+    engine : str
+
+    Returns
+    -------
+    list of Recording
+    """
+    recorded = np.linspace(0, circuit.n_neurons - 1, min(RECORDED_NEURONS, circuit.n_neurons)).astype(int)
+    run = Run(validation.gray_ms + validation.grating_ms, protocol.dt, tuple(recorded.tolist()))
+    return [run_engine(engine, circuit, trial.inputs, run) for trial in trials]
+
+
+def evoked_rates(recordings, gray_ms):
+    """Rate of every neuron during the gratings, mean over trials, (N,) [Hz]."""
+    first = recordings[0]
+    counts = sum(
+        np.bincount(r.spikes.node_ids[r.spikes.times > gray_ms], minlength=r.spikes.n_units) for r in recordings
+    )
+    return counts / (len(recordings) * (first.duration - gray_ms) * 1e-3)
+
+
+def spontaneous_rates(recordings, gray_ms):
+    """Rate of every neuron during the gray before the gratings, mean over trials, (N,) [Hz]."""
+    counts = sum(
+        np.bincount(r.spikes.node_ids[r.spikes.times <= gray_ms], minlength=r.spikes.n_units) for r in recordings
+    )
+    return counts / (len(recordings) * gray_ms * 1e-3)
+
+
+def rates_per_type(rates, cell_type):
+    """Mean rate of each cell type.
+
+    Parameters
+    ----------
+    rates : (N,) array [Hz]
+    cell_type : (N,) str array
+
+    Returns
+    -------
+    dict of str -> float [Hz]
+    """
+    return {name: float(rates[cell_type == name].mean()) for name in np.unique(cell_type).tolist()}
+
+
+def compare_engines(recordings, others):
+    """Spike mismatches and largest difference of V over all trials.
+
+    Parameters
+    ----------
+    recordings, others : list of Recording
+        The same trials in two engines.
+
+    Returns
+    -------
+    dict
+        spikes (of both), mismatched, max_dv_mV.
+    """
+    results = [compare(one, other) for one, other in zip(recordings, others, strict=True)]
+    return {
+        "spikes": [sum(r.spikes.n_spikes for r in recordings), sum(r.spikes.n_spikes for r in others)],
+        "mismatched": int(sum(result.mismatched for result in results)),
+        "max_dv_mV": float(max(result.max_dv_mV for result in results)),
+    }

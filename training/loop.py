@@ -1,0 +1,160 @@
+"""The training loop: roll out, score, step; one row of metrics per update."""
+
+import time
+from dataclasses import dataclass
+
+import torch
+
+from twincortex.models.errors import DivergedError, InputError, near_name_hint
+from twincortex.models.observables import firing_rate
+from twincortex.models.surrogate import ReferenceColumn
+from twincortex.training.objectives import INITIAL_RATE_AVERAGE_HZ, Activity, total_loss, update_rate_average
+from twincortex.training.optimizers import ExponentiatedAdam, ExponentiatedGradient
+from twincortex.training.stimulation import StimulusProtocol
+from twincortex.training.targets import circuit_targets
+
+OPTIMIZERS = {"exponentiated_adam": ExponentiatedAdam, "exponentiated_gradient": ExponentiatedGradient}
+
+
+@dataclass
+class TrainingState:
+    """Everything that changes from step to step; randomness is counter-based and needs no state.
+
+    Attributes
+    ----------
+    column : ReferenceColumn
+        Holds the weights.
+    optimizer : torch.optim.Optimizer
+    rate_average : (N,) tensor [Hz]
+        Running average of evoked rates.
+    step : int
+        Updates done.
+    """
+
+    column: ReferenceColumn
+    optimizer: torch.optim.Optimizer
+    rate_average: torch.Tensor
+    step: int = 0
+
+
+def start_training(circuit, config):
+    """Make the state from which training starts.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    config : TrainingConfig
+
+    Returns
+    -------
+    TrainingState
+
+    Raises
+    ------
+    InputError
+        Unknown optimizer or projection.
+    """
+    choice = config.optimization
+    for name, known in [(choice.optimizer, OPTIMIZERS), *((name, circuit.projections) for name in choice.projections)]:
+        if name not in known:
+            raise InputError(f"optimization: {name!r} is unknown; {near_name_hint(name, known)}.")
+    column = ReferenceColumn(
+        circuit, config.protocol.dt, shaping=config.gradient, dtype=torch.float32, trained=choice.projections
+    )
+    trained = [column.weights[name] for name in choice.projections]
+    optimizer = OPTIMIZERS[choice.optimizer](trained, lr=choice.learning_rate)
+    return TrainingState(column, optimizer, torch.full((circuit.n_neurons,), INITIAL_RATE_AVERAGE_HZ))
+
+
+class Trainer:
+    """Performs updates on a TrainingState.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    config : TrainingConfig
+    state : TrainingState
+    """
+
+    def __init__(self, circuit, config, state):
+        self.config, self.state = config, state
+        self.stimuli = StimulusProtocol(circuit, config.protocol, config.seed)
+        losses = config.losses
+        targets = circuit_targets(circuit, config.seed, losses.core_radius_um, losses.annulus_weight)
+        self.targets = targets.to(dtype=torch.float32)
+        self._settled_at, self._settled = None, None
+
+    def update(self):
+        """Do one update: an evoked and a spontaneous rollout from a settled gray state, one step of the optimizer.
+
+        Returns
+        -------
+        dict of str -> float
+            Total loss, its parts by condition, mean rates [Hz], gradient norm, seconds.
+
+        Raises
+        ------
+        DivergedError
+            The loss or the gradient is not finite.
+        """
+        state, started = self.state, time.perf_counter()
+        state.optimizer.zero_grad(set_to_none=True)
+        evoked = self.stimuli.gratings(state.step)
+        gray = self.stimuli.gray(state.step, "spontaneous", self.config.protocol.spontaneous_ms)
+        metrics = {"step": state.step + 1, "loss": 0.0}
+        for condition, stimulation in (("evoked", evoked), ("spontaneous", gray)):
+            value, parts = self._score(condition, stimulation)
+            # Backward at once: the graph of one rollout is freed before the next is built.
+            value.backward()
+            metrics["loss"] += float(value)
+            metrics |= {f"{condition}/{name}": float(part) for name, part in parts.items()}
+        metrics["gradient_norm"] = self._gradient_norm()
+        self._check_finite(metrics)
+        state.optimizer.step()
+        state.step += 1
+        return metrics | {"seconds": time.perf_counter() - started}
+
+    def settled_state(self):
+        """State after gray, shared by ``settle_every`` steps (a pure function of the step and the weights then)."""
+        protocol = self.config.protocol
+        settle_step = self.state.step - self.state.step % protocol.settle_every
+        if self._settled_at != settle_step:
+            self._settled_at = settle_step
+            stimulation = self.stimuli.gray(settle_step, "settle", protocol.settle_ms)
+            with torch.no_grad():
+                n_steps = round(protocol.settle_ms / protocol.dt)
+                self._settled = self.state.column(stimulation.inputs, n_steps).state.detach()
+        return self._settled
+
+    def _score(self, condition, stimulation):
+        protocol, state, column = self.config.protocol, self.state, self.state.column
+        duration = protocol.evoked_ms if condition == "evoked" else protocol.spontaneous_ms
+        rollout = column(stimulation.inputs, round(duration / protocol.dt), self.settled_state())
+        if condition == "evoked":
+            state.rate_average = update_rate_average(state.rate_average, rollout.spikes, protocol.dt)
+        direction = None if stimulation.direction is None else torch.from_numpy(stimulation.direction).float()
+        activity = Activity(
+            spikes=rollout.spikes,
+            v=rollout.v,
+            dt=protocol.dt,
+            condition=condition,
+            weights=dict(column.weights),
+            direction=direction,
+            rate_average=state.rate_average,
+            seed=self.config.seed,
+            step=state.step,
+        )
+        value, parts = total_loss(activity, self.targets, self.config.losses.costs, self.config.losses.options)
+        return value, parts | {"rate_Hz": firing_rate(rollout.spikes.detach(), protocol.dt).mean()}
+
+    def _gradient_norm(self):
+        gradients = [weight.grad for weight in self.state.column.weights.values() if weight.grad is not None]
+        return float(torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients])))
+
+    def _check_finite(self, metrics):
+        bad = [name for name in ("loss", "gradient_norm") if not torch.isfinite(torch.tensor(metrics[name]))]
+        if bad:
+            raise DivergedError(
+                f"step {metrics['step']}: {', '.join(bad)} is not finite; the weights of step {self.state.step} are kept. "
+                "Lower optimization.learning_rate, or the cost that grew last in metrics.csv."
+            )

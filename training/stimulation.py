@@ -1,0 +1,101 @@
+"""What the column sees in each training step: gratings and gray, as spikes that depend on (seed, step, trial) alone."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from twincortex.models.background import background_spikes
+from twincortex.models.lgn import LgnModel, lgn_spikes
+from twincortex.models.randomness import philox
+from twincortex.models.stimuli import DriftingGrating, Gray
+
+# Rollouts of one step draw from streams of their own: trial number = (step * 3 + rollout) * MAX_BATCH + trial.
+ROLLOUTS = ("settle", "evoked", "spontaneous")
+MAX_BATCH = 4096
+
+
+@dataclass(frozen=True)
+class Stimulation:
+    """Input of one rollout.
+
+    Attributes
+    ----------
+    inputs : dict of source -> list of SpikeTrains
+        One per trial.
+    direction : (B,) float array [deg] or None
+        Of the gratings.
+    """
+
+    inputs: dict
+    direction: np.ndarray | None = None
+
+
+class StimulusProtocol:
+    """Makes the inputs of training from a circuit's LGN units.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    protocol : twincortex.training.config.Protocol
+    seed : int
+    """
+
+    def __init__(self, circuit, protocol, seed):
+        self.protocol, self.seed = protocol, seed
+        self.n_background = circuit.projections["bkg_to_v1"].n_sources
+        self._lgn = LgnModel(circuit.lgn_units)
+
+    def gray(self, step, rollout, duration):
+        """Gray screen for every trial of a batch.
+
+        Parameters
+        ----------
+        step : int
+        rollout : str
+            One of ROLLOUTS.
+        duration : float [ms]
+
+        Returns
+        -------
+        Stimulation
+        """
+        rates = self._lgn.rates(Gray(duration))
+        return Stimulation(self._spikes([rates] * self.protocol.batch, step, rollout, duration))
+
+    def gratings(self, step):
+        """Drifting gratings of random direction and phase, one per trial.
+
+        Parameters
+        ----------
+        step : int
+
+        Returns
+        -------
+        Stimulation
+        """
+        protocol = self.protocol
+        draws = philox(self.seed, "grating_direction_and_phase", step).uniform(0, 360, size=(protocol.batch, 2))
+        rates = [
+            self._lgn.rates(
+                DriftingGrating(
+                    duration=protocol.evoked_ms,
+                    direction=direction,
+                    phase=phase,
+                    spatial_frequency=protocol.spatial_frequency,
+                    temporal_frequency=protocol.temporal_frequency,
+                    contrast=protocol.contrast,
+                )
+            )
+            for direction, phase in draws
+        ]
+        return Stimulation(self._spikes(rates, step, "evoked", protocol.evoked_ms), direction=draws[:, 0])
+
+    def _spikes(self, rates, step, rollout, duration):
+        first = (step * len(ROLLOUTS) + ROLLOUTS.index(rollout)) * MAX_BATCH
+        trials = range(first, first + len(rates))
+        return {
+            "lgn": [lgn_spikes(rate, seed=self.seed, trial=trial) for rate, trial in zip(rates, trials, strict=True)],
+            "bkg": [
+                background_spikes(duration, seed=self.seed, trial=trial, n_units=self.n_background) for trial in trials
+            ],
+        }
