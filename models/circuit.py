@@ -135,7 +135,9 @@ def delay_steps(delay_ms, dt):
             f"Choose dt <= {2 * np.min(delay_ms):.3g} ms."
         )
     if np.any(steps > 255):
-        raise InputError(f"dt {dt} ms turns the delay {np.max(delay_ms)} ms into more than 255 steps. Choose a larger dt.")
+        raise InputError(
+            f"dt {dt} ms turns the delay {np.max(delay_ms)} ms into more than 255 steps. Choose a larger dt."
+        )
     return steps.astype(np.uint8)
 
 
@@ -159,7 +161,9 @@ def sort_projection(source, n_sources, source_ids, target, delay_ms, weight, n_s
     """
     delays, code = np.unique(np.asarray(delay_ms, dtype=np.float64), return_inverse=True)
     if len(delays) > 255:
-        raise InputError(f"projection {source} to v1 has {len(delays)} distinct delays; at most 255 fit. Round them first.")
+        raise InputError(
+            f"projection {source} to v1 has {len(delays)} distinct delays; at most 255 fit. Round them first."
+        )
     order = np.lexsort((target, code, source_ids))
     indptr = np.zeros(n_sources + 1, dtype=np.int64)
     np.cumsum(np.bincount(source_ids, minlength=n_sources), out=indptr[1:])

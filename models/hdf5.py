@@ -54,7 +54,7 @@ def read_group(parent, name):
     return group
 
 
-def read_dataset(group, name, length=None):
+def read_dataset(group, name, length=None, integer=False):
     """Read a whole numeric dataset and check its length.
 
     Parameters
@@ -63,6 +63,8 @@ def read_dataset(group, name, length=None):
     name : str
     length : int, optional
         Expected number of rows.
+    integer : bool
+        Expect whole numbers.
 
     Returns
     -------
@@ -79,8 +81,9 @@ def read_dataset(group, name, length=None):
         raise InputError(f"{where} is missing; {near_name_hint(name, group)}.")
     if dataset.is_virtual or dataset.external or dataset.file.filename != group.file.filename:
         raise InputError(f"{where} refers to another file. Copy the data into this file.")
-    if dataset.dtype.kind not in "iufb" or dataset.ndim == 0:
-        raise InputError(f"{where} has type {dataset.dtype}, shape {dataset.shape}; expected an array of numbers.")
+    if dataset.dtype.kind not in ("iu" if integer else "iuf") or dataset.ndim == 0:
+        numbers = "whole numbers" if integer else "numbers"
+        raise InputError(f"{where} has type {dataset.dtype}, shape {dataset.shape}; expected an array of {numbers}.")
     if length is not None and len(dataset) != length:
         raise InputError(f"{where} has {len(dataset):,} entries; expected {length:,} as in its neighbors. {_CUT}")
     return dataset[...]

@@ -235,7 +235,9 @@ def _poisson_counts(uniform, expected):
     uniform, expected = uniform.ravel()[place], expected.ravel()[place].astype(np.float64)
     count = np.zeros(len(place), dtype=np.int64)
     while True:
-        is_more = uniform < scipy.special.gammainc(count + 1.0, expected)  # P(count or more) is gammainc(count, expected)
+        is_more = uniform < scipy.special.gammainc(
+            count + 1.0, expected
+        )  # P(count or more) is gammainc(count, expected)
         if not is_more.any():
             return place[count > 0], count[count > 0]
         count += is_more

@@ -172,7 +172,9 @@ def build_subunits(units):
     for name, response in COMPOSITE_RESPONSES.items():
         off = np.flatnonzero(model == name)
         on = len(units) + np.searchsorted(composite, off)
-        delays[:, off], off_sum = _delay_to_crossing(response.crossing_off, weights[:, off], peaks[:, off], delays[:, off])
+        delays[:, off], off_sum = _delay_to_crossing(
+            response.crossing_off, weights[:, off], peaks[:, off], delays[:, off]
+        )
         delays[:, on], on_sum = _delay_to_crossing(response.crossing_on, weights[:, on], peaks[:, on], delays[:, on])
         amplitude[off] = _off_amplitude(response, on_sum, off_sum, spontaneous[off])
     angle = np.deg2rad(units.tuning_angle.to_numpy()[composite])

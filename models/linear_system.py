@@ -11,9 +11,9 @@ import brian2
 import numpy as np
 import sympy
 from brian2.core.functions import DEFAULT_CONSTANTS, DEFAULT_FUNCTIONS
+from brian2.core.namespace import DEFAULT_UNITS
 from brian2.parsing.expressions import parse_expression_dimensions
 from brian2.parsing.sympytools import str_to_sympy
-from brian2.units.allunits import all_units
 from brian2.units.fundamentalunits import DimensionMismatchError, get_dimensions
 
 from twincortex.models.errors import InputError
@@ -88,9 +88,11 @@ def read_linear_system(equation_set):
         that is not affine in the variables; a variable that depends on a held one without being held itself.
     """
     equations = equation_set.equations
-    _check_units(equations)
     if equations.is_stochastic:
-        raise InputError(f"{equation_set.name}: noise (xi) in the equations; exact propagators need equations without noise.")
+        raise InputError(
+            f"{equation_set.name}: noise (xi) in the equations; exact propagators need equations without noise."
+        )
+    _check_units(equations)
     states = tuple(sorted(equations.diff_eq_names, key=list(equations.keys()).index))
     symbols = [sympy.Symbol(name, real=True) for name in states]
     substituted = dict(equations.get_substituted_expressions())
@@ -117,7 +119,7 @@ def read_linear_system(equation_set):
 
 
 def _check_units(equations):
-    dimensions = {**DEFAULT_FUNCTIONS, **DEFAULT_CONSTANTS, **_unit_names(), **equations.dimensions}
+    dimensions = {**DEFAULT_FUNCTIONS, **DEFAULT_CONSTANTS, **DEFAULT_UNITS, **equations.dimensions}
     for name, equation in equations.items():
         if equation.expr is None:
             continue
@@ -130,7 +132,9 @@ def _check_units(equations):
         except DimensionMismatchError as error:
             raise InputError(f"equation {label} = {code}: {error.desc} Make the units of both terms match.") from error
         except KeyError as error:
-            raise InputError(f"equation {label} = {code}: {error.args[0]}. Declare it as a parameter with its unit.") from error
+            raise InputError(
+                f"equation {label} = {code}: {error.args[0]}. Declare it as a parameter with its unit."
+            ) from error
         if found != expected:
             raise InputError(
                 f"equation {label} = {code}: the right-hand side has the unit {found or '1'}, "
@@ -138,20 +142,15 @@ def _check_units(equations):
             )
 
 
-def _unit_names():
-    return {unit.name: unit for unit in all_units}
-
-
 def _expression(code):
     """Parse code and put numbers in our units for constants like ``e``, ``pi`` or ``5*ms``."""
     expression = str_to_sympy(code)
-    units = _unit_names()
     values = {}
     for symbol in expression.free_symbols:
         if symbol.name in DEFAULT_CONSTANTS:
             values[symbol] = sympy.Float(DEFAULT_CONSTANTS[symbol.name].value, 17)
-        elif symbol.name in units:
-            unit = units[symbol.name]
+        elif symbol.name in DEFAULT_UNITS:
+            unit = DEFAULT_UNITS[symbol.name]
             values[symbol] = sympy.Float(float(unit) / coherent_unit(unit.dim), 17)
     return expression.subs(values)
 
@@ -161,7 +160,9 @@ def _affine(label, expression, symbols):
     row = [sympy.diff(expression, symbol) for symbol in symbols]
     states = set(symbols)
     if _TIME in expression.free_symbols:
-        raise InputError(f"{label} = {expression}: depends on the time t. Give time-dependent input as i_e or as spikes.")
+        raise InputError(
+            f"{label} = {expression}: depends on the time t. Give time-dependent input as i_e or as spikes."
+        )
     if any(states & coefficient.free_symbols for coefficient in row):
         terms = sympy.Add.make_args(sympy.expand(expression))
         bad = [term for term in terms if any(states & sympy.diff(term, symbol).free_symbols for symbol in symbols)]
@@ -189,7 +190,9 @@ def _read_threshold(text, symbols):
         raise InputError(f"threshold {text!r}: expected 'variable > expression of parameters', for example 'v > v_th'.")
     threshold = _expression(ast.unparse(tree.comparators[0]))
     if set(symbols) & threshold.free_symbols:
-        raise InputError(f"threshold {text!r}: the right-hand side contains a variable; only parameters may stand there.")
+        raise InputError(
+            f"threshold {text!r}: the right-hand side contains a variable; only parameters may stand there."
+        )
     return tree.left.id, threshold
 
 
@@ -197,7 +200,9 @@ def _statements(text):
     for line in filter(str.strip, text.splitlines()):
         match = _STATEMENT.match(line)
         if match is None:
-            raise InputError(f"statement {line.strip()!r}: expected 'variable = expression' or 'variable += expression'.")
+            raise InputError(
+                f"statement {line.strip()!r}: expected 'variable = expression' or 'variable += expression'."
+            )
         name, operator, code = match.groups()
         yield line.strip(), name, _expression(f"{name} {operator} ({code})" if operator else code)
 
@@ -223,7 +228,9 @@ def _read_jumps(on_spike, symbols):
     for receptor, text in enumerate(on_spike):
         for line, name, expression in _statements(text):
             if name not in by_name:
-                raise InputError(f"on_spike {line!r}: {name} is no variable of the equations. Known: {', '.join(by_name)}.")
+                raise InputError(
+                    f"on_spike {line!r}: {name} is no variable of the equations. Known: {', '.join(by_name)}."
+                )
             added = sympy.expand(expression - by_name[name])
             slope = sympy.diff(added, weight)
             if slope.free_symbols & {weight, *symbols} or sympy.expand(added - slope * weight) != 0:

@@ -56,7 +56,9 @@ def read_table(name, index):
         table = pd.read_csv(file, comment="#" if name.startswith(("neuropixels", "fano")) else None)
     missing = [column for column in [*index, *_COLUMNS.get(name, "").split()] if column not in table]
     if missing:
-        raise InputError(f"{path}: columns {missing} are missing. Derive the table again (models/data/derive_tables.py).")
+        raise InputError(
+            f"{path}: columns {missing} are missing. Derive the table again (models/data/derive_tables.py)."
+        )
     return table.set_index(index)
 
 

@@ -174,10 +174,14 @@ def _parameters(equation_set, node_types):
             f"{equation_set.name}: the cell models have no column for parameter(s) {', '.join(missing)} of the equations; "
             f"{near_name_hint(missing[0], known)}. Add the column to the cell models, or another number of receptors."
         )
-    values = {name: np.asarray(known[name], dtype=np.float64) for name in [*equation_set.equations.parameter_names, "t_ref"]}
+    values = {
+        name: np.asarray(known[name], dtype=np.float64) for name in [*equation_set.equations.parameter_names, "t_ref"]
+    }
     not_finite = sorted(name for name, value in values.items() if not np.all(np.isfinite(value)))
     if not_finite:
-        raise InputError(f"{equation_set.name}: parameter(s) {', '.join(not_finite)} of the cell models are not finite.")
+        raise InputError(
+            f"{equation_set.name}: parameter(s) {', '.join(not_finite)} of the cell models are not finite."
+        )
     return values
 
 

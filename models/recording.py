@@ -177,7 +177,7 @@ def read_recording(folder):
     with open_hdf5(folder / "v.h5") as file:
         report = read_group(file, "report/v1")
         v = read_dataset(report, "data", length=Run(facts["duration"], facts["dt"]).n_steps)
-        ids = read_dataset(read_group(report, "mapping"), "node_ids").astype(np.int64)
+        ids = read_dataset(read_group(report, "mapping"), "node_ids", integer=True).astype(np.int64)
     if v.ndim != 2 or v.shape[1] != len(ids):
         raise InputError(
             f"{folder / 'v.h5'}:/report/v1/data has shape {v.shape} for {len(ids)} neurons. Simulate again."

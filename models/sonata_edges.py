@@ -88,10 +88,14 @@ def read_edges(path, types_path, synapse_folder, source, n_sources, n_neurons, n
         group = read_group(file, f"edges/{source}_to_v1")
         sources = _read_ids(group, "source_node_id", n_sources, f"{source} units")
         posts = _read_ids(group, "target_node_id", n_neurons, "neurons", len(sources))
-        type_row = _rows_of_types(types, read_dataset(group, "edge_type_id", len(sources)), path, types_path)
+        type_row = _rows_of_types(
+            types, read_dataset(group, "edge_type_id", len(sources), integer=True), path, types_path
+        )
         properties = read_group(group, "0")
         weight = read_dataset(properties, "syn_weight", len(sources)).astype(np.float32, copy=False)
-        n_synapses = read_dataset(properties, "n_syns_", len(sources)) if "n_syns_" in properties else None
+        n_synapses = (
+            read_dataset(properties, "n_syns_", len(sources), integer=True) if "n_syns_" in properties else None
+        )
         delay_ms = np.asarray(group.attrs.get("delay_ms", np.unique(types.delay)), dtype=np.float64)
     if not np.isin(types.delay, delay_ms).all():
         raise InputError(
@@ -106,7 +110,7 @@ def read_edges(path, types_path, synapse_folder, source, n_sources, n_neurons, n
 
 
 def _read_ids(group, name, n_nodes, what, length=None):
-    ids = read_dataset(group, name, length)
+    ids = read_dataset(group, name, length, integer=True)
     bad = np.flatnonzero((ids < 0) | (ids >= n_nodes))
     if len(bad):
         raise InputError(

@@ -188,8 +188,8 @@ def _write_population(file, name, type_ids, columns):
 
 def _read_population(file, name, table, types_path):
     group = read_group(file, f"nodes/{name}")
-    type_ids = read_dataset(group, "node_type_id")
-    node_ids = read_dataset(group, "node_id", len(type_ids))
+    type_ids = read_dataset(group, "node_type_id", integer=True)
+    node_ids = read_dataset(group, "node_id", len(type_ids), integer=True)
     where = f"{file.filename}:{group.name}"
     if not np.array_equal(node_ids, np.arange(len(node_ids))):
         raise InputError(f"{where}/node_id: expected 0 to {len(node_ids) - 1} in order. Sort the nodes by id.")

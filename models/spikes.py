@@ -170,7 +170,7 @@ def read_spikes(path, population=None):
             raise InputError(f"{path}:/spikes holds no population {name!r}; {near_name_hint(name, populations)}.")
         group = read_group(populations, name)
         times = read_dataset(group, "timestamps")
-        node_ids = read_dataset(group, "node_ids", length=len(times))
+        node_ids = read_dataset(group, "node_ids", length=len(times), integer=True).astype(np.int64)
         units = group["timestamps"].attrs.get("units", "ms")
         units = units.decode() if isinstance(units, bytes) else units
         n_units = int(group.attrs.get("n_units", node_ids.max(initial=-1) + 1))

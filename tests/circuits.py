@@ -1,10 +1,10 @@
 """Small circuits for tests: real cell models, random connections on every receptor, several delays."""
 
 import numpy as np
-import pandas as pd
 
 from twincortex.models.circuit import Circuit, Nodes, NodeTypes, sort_projection
-from twincortex.models.parameters import read_cell_models, read_lgn_units, read_populations, receptor_layout
+from twincortex.models.column.lgn_units import build_lgn_units
+from twincortex.models.parameters import read_cell_models, read_populations, receptor_layout
 from twincortex.models.spikes import from_steps
 
 DELAYS_MS = np.array([0.9, 1.37, 2.06, 3.6])
@@ -35,7 +35,7 @@ def small_random_circuit(seed, n=40, n_lgn=20, n_bkg=10, in_degree=20):
         "lgn_to_v1": _random_projection(rng, "lgn", n_lgn, n, n_lgn // 3, np.full(n_lgn, 80.0), synapses=True),
         "bkg_to_v1": _random_projection(rng, "bkg", n_bkg, n, 4, np.full(n_bkg, 40.0)),
     }
-    return Circuit(nodes, node_types, random_lgn_units(rng, n_lgn), projections, {"size": "random", "seed": seed})
+    return Circuit(nodes, node_types, some_lgn_units(seed, n_lgn), projections, {"size": "random", "seed": seed})
 
 
 def small_random_inputs(seed, circuit, duration, dt=1.0, lgn_rate_Hz=20.0, bkg_rate_Hz=250.0):
@@ -77,24 +77,10 @@ def _without_unit(name):
     return name
 
 
-def random_lgn_units(rng, n_lgn):
-    """LGN units with the columns of a real circuit and arbitrary values; composite units have a second subunit."""
-    models = read_lgn_units()
-    kind = np.sort(rng.integers(0, len(models), n_lgn))
-    composite = models.non_dominant.to_numpy()[kind] != ""
-    columns = {
-        "model": models.index.to_numpy(dtype=str)[kind],
-        "x": rng.uniform(0, 120, n_lgn),
-        "y": rng.uniform(0, 80, n_lgn),
-    }
-    columns["spatial_size"] = rng.uniform(2, 9, n_lgn)
-    for name in ("w0", "w1", "kpeak0", "kpeak1", "delay0", "delay1"):
-        columns[name] = rng.uniform(1, 100, n_lgn)
-    for name in ("w0", "w1", "kpeak0", "kpeak1", "delay0", "delay1"):
-        columns[f"{name}_non_dom"] = np.where(composite, rng.uniform(1, 100, n_lgn), np.nan)
-    columns["tuning_angle"] = np.where(composite, rng.uniform(0, 360, n_lgn), np.nan)
-    columns["separation"] = np.where(composite, rng.uniform(3, 7, n_lgn), np.nan)
-    return pd.DataFrame(columns)
+def some_lgn_units(seed, n_lgn):
+    """Every so many-th unit of a real LGN, so that all unit types occur."""
+    units = build_lgn_units(seed)
+    return units.iloc[np.linspace(0, len(units) - 1, n_lgn).astype(int)].reset_index(drop=True)
 
 
 def _random_projection(rng, source, n_sources, n, in_degree, typical_weight, synapses=False):

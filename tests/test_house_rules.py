@@ -140,15 +140,15 @@ def shadows_a_module(source: Source) -> Findings:
 
 
 # --- import arrows -------------------------------------------------------------------------------------------------
-LAYERS = (  # a module of models/ imports from its own layer and those above it
-    ("errors", "randomness"),
-    ("parameters", "spikes"),
+LAYERS = (  # a module of models/ imports from its own layer and those above it; sonata stands for sonata_edges too
+    ("errors", "randomness", "atomic_output", "hdf5", "toolchain"),
+    ("parameters", "spikes", "neuropixels"),
     ("equations", "circuit", "recording"),
     ("linear_system",),
-    ("propagators", "column", "sonata", "observables", "stimuli", "lgn", "background"),
+    ("propagators", "column", "sonata", "observables", "stimuli", "lgn", "background", "inputs"),
     ("brian", "surrogate"),
     ("weights", "equivalence"),
-    ("command_line",),
+    ("command_line", "commands", "doctor"),
 )
 LAYER_OF = {part: number for number, parts in enumerate(LAYERS) for part in parts}
 BRIAN_PLACES = ("models/equations.py", "models/linear_system.py", "models/propagators.py", "models/brian/")
@@ -172,7 +172,9 @@ def imported(source: Source) -> Iterator[tuple[int, str]]:
 def part_of(module: str) -> str | None:
     """Name the part of models/ that a module belongs to: twincortex.models.brian.network -> brian."""
     names = module.split(".")
-    return names[2] if names[:2] == ["twincortex", "models"] and len(names) > 2 else None
+    if names[:2] != ["twincortex", "models"] or len(names) < 3:
+        return None
+    return names[2] if names[2] in LAYER_OF else names[2].partition("_")[0]
 
 
 def against_the_arrows(source: Source) -> Findings:
@@ -246,7 +248,7 @@ RULES = {
         Rule(swallowed_exception, Source("models/a.py", "try:\n    f()\nexcept Exception:\n    pass")),
         Rule(star_import, Source("models/a.py", "from numpy import *")),
         Rule(prints, Source("models/a.py", "def f():\n    print(1)"), OURS, COMMAND_LINE),
-        Rule(work_at_import, Source("models/a.py", "numpy.random.seed(1)"), OURS),
+        Rule(work_at_import, Source("models/a.py", "numpy.random.seed(1)"), OURS, ("training/train.py",)),
         Rule(missing_docstring, Source("models/a.py", '"""A."""\ndef f(): ...'), OURS),
         Rule(place_of_one_machine, Source("models/a.py", "x = '/" + "work/data'")),
         Rule(vague_file_name, Source("models/spike_utils.py", "")),

@@ -93,7 +93,9 @@ def _damage(folder):
 def _load(folder, state, circuit):
     facts = json.loads((folder / "state.json").read_text())
     if facts["topology_hash"] != circuit.topology_hash:
-        raise InputError(f"{folder} belongs to another circuit (topology hash differs). Resume with the circuit it was made of.")
+        raise InputError(
+            f"{folder} belongs to another circuit (topology hash differs). Resume with the circuit it was made of."
+        )
     tensors = load_file(folder / "state.safetensors")
     with torch.no_grad():
         for name, weight in state.column.weights.items():

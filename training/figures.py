@@ -46,16 +46,16 @@ def _draw_raster(axes, recording, gray_ms, circuit, title):
     place[order] = np.arange(circuit.n_neurons)
     color = populations.color.reindex(circuit.pop_name).to_numpy(dtype=str)
     spikes = recording.spikes
-    axes.scatter(
-        spikes.times, place[spikes.node_ids], s=1.5, c=color[spikes.node_ids], linewidths=0, rasterized=True
-    )
+    axes.scatter(spikes.times, place[spikes.node_ids], s=1.5, c=color[spikes.node_ids], linewidths=0, rasterized=True)
     layer = populations.layer.reindex(circuit.pop_name).to_numpy(dtype=str)[order]
     starts = np.flatnonzero(np.r_[True, layer[1:] != layer[:-1]])
     axes.set_yticks((starts + np.r_[starts[1:], len(layer)]) / 2, [f"L{layer[start]}" for start in starts])
     for start in starts[1:]:
         axes.axhline(start, color="#dddddd", linewidth=0.8, zorder=0)
     axes.axvline(gray_ms, color=RECORDED, linewidth=0.8, linestyle=":")
-    axes.set(xlim=(0, recording.duration), ylim=(circuit.n_neurons, 0), xlabel="time (ms), grating from the dotted line")
+    axes.set(
+        xlim=(0, recording.duration), ylim=(circuit.n_neurons, 0), xlabel="time (ms), grating from the dotted line"
+    )
     axes.set_title(f"{title} (held-out trial, {recording.engine})")
 
 
@@ -89,7 +89,14 @@ def _draw_rates(axes, before, after, circuit, gray_ms, condition):
     axes.set(ylabel=f"{condition} rate (Hz)", ylim=(0, None), xlim=(-0.6, len(names) - 0.4))
     for color, label in ((BEFORE, "before"), (AFTER, "after"), (RECORDED, "Neuropixels")):
         axes.plot([], [], color=color, marker="o", label=label)
-    axes.legend(frameon=False, ncols=3, loc="upper left", fontsize=8, title="bar: quartiles, dot: median, dash: mean", title_fontsize=7)
+    axes.legend(
+        frameon=False,
+        ncols=3,
+        loc="upper left",
+        fontsize=8,
+        title="bar: quartiles, dot: median, dash: mean",
+        title_fontsize=7,
+    )
 
 
 def _draw_quartiles(axes, place, quartiles, mean, color):

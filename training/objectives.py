@@ -139,8 +139,8 @@ def selectivity_loss(activity, targets, min_average_Hz=0.5):
 
     def score(region):
         osi, dsi = crowd_selectivity(normalized[:, region.neurons], delta[:, region.neurons], region.membership)
-        share = region.n_cells / region.n_cells.sum()
-        errors.append(((share * (osi - targets.osi) ** 2).sum(), (share * (dsi - targets.dsi) ** 2).sum()))
+        wanted = ((osi, targets.osi), (dsi, targets.dsi))
+        errors.append([(region.type_share * (model - target) ** 2).sum() for model, target in wanted])
         return sum(errors[-1])
 
     value, _ = _over_regions(targets, score)

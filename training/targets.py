@@ -27,7 +27,8 @@ class Region:
         Ids in the column.
     type_index : (n,) int64 array, ascending
         Row of ``Targets.cell_types``.
-    n_cells : (n_types,) int64 array
+    type_share : (n_types,) float array
+        Cells of each type over cells of the region.
     level : (n,) float array
         i/n for the i-th neuron of a type with n in this region.
     rate_Hz : dict of condition -> (n,) float array [Hz]
@@ -39,7 +40,7 @@ class Region:
     weight: float
     neurons: np.ndarray
     type_index: np.ndarray
-    n_cells: np.ndarray
+    type_share: np.ndarray
     level: np.ndarray
     rate_Hz: dict
     membership: np.ndarray
@@ -185,7 +186,7 @@ def _region(number, weight, neurons, type_of_neuron, cell_types, seed):
         weight=weight,
         neurons=neurons,
         type_index=type_index,
-        n_cells=n_cells,
+        type_share=n_cells / len(neurons),
         level=rank / n_cells[type_index],
         rate_Hz=rates,
         membership=(type_index[:, None] == np.arange(len(cell_types))) / n_cells.clip(1),

@@ -80,7 +80,9 @@ def _train(circuit, config, state, record):
             if state.step % CHECKPOINT_EVERY == 0 or state.step == config.steps:
                 save_checkpoint(record.folder, state, circuit)
     if rows:
-        print(f"loss {rows[0]['loss']:.3f} -> {rows[-1]['loss']:.3f} ({rows[-1]['loss'] / rows[0]['loss']:.2f} of the start)")
+        print(
+            f"loss {rows[0]['loss']:.3f} -> {rows[-1]['loss']:.3f} ({rows[-1]['loss'] / rows[0]['loss']:.2f} of the start)"
+        )
     return rows
 
 

@@ -132,6 +132,7 @@ def collect_by_source(blocks, labels, run):
     indptr = np.zeros(n_neurons + 1, dtype=np.int64)
     target = np.empty(bucket_start[-1], dtype=np.int32)
     delay_code = np.empty(bucket_start[-1], dtype=np.uint8)
+    delay_used = np.zeros(len(labels.delay_ms), dtype=bool)
 
     def fill(bucket):
         begin, end = bucket_start[bucket], bucket_start[bucket + 1]
@@ -139,10 +140,13 @@ def collect_by_source(blocks, labels, run):
         last = min(first + (1 << BUCKET_BITS), n_neurons)
         row_ends, target[begin:end], delay_code[begin:end] = sort_bucket(blocks, bucket, (first, last), labels)
         indptr[first + 1 : last + 1] = begin + row_ends
+        delay_used[delay_code[begin:end]] = True
 
     run(fill, range(len(per_bucket)))
     blocks.clear()
-    return _drop_unused_delays(Topology(indptr, target, delay_code, labels.delay_ms))
+    if not delay_used.all():
+        delay_code = (np.cumsum(delay_used) - 1).astype(np.uint8)[delay_code]
+    return Topology(indptr, target, delay_code, labels.delay_ms[delay_used])
 
 
 def sort_bucket(blocks, bucket, sources, labels):
@@ -175,11 +179,3 @@ def sort_bucket(blocks, bucket, sources, labels):
     pre_class = np.repeat(labels.synapse_class[sources[0] : sources[1]], np.diff(row_ends, prepend=0))
     receptor = labels.receptor[pre_class, labels.synapse_class[post]]
     return row_ends, post * np.int32(labels.n_receptors) + receptor, sorted_code
-
-
-def _drop_unused_delays(topology):
-    used = np.bincount(topology.delay_code, minlength=len(topology.delay_ms)) > 0
-    if used.all():
-        return topology
-    renumbered = (np.cumsum(used) - 1).astype(np.uint8)
-    return topology._replace(delay_code=renumbered[topology.delay_code], delay_ms=topology.delay_ms[used])

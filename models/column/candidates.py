@@ -1,4 +1,4 @@
-"""Candidate connections onto one target: a hazard walk through the grid that visits only neurons likely to connect.
+"""Candidate connections onto one target: a hazard walk through the grid that stops only at neurons likely to connect.
 
 Testing every pair costs N^2. Instead each neuron becomes a candidate with a probability slightly above its probability p
 of connecting, and is then accepted with the ratio of the two: what remains is exactly Bernoulli(p), for every pair.
@@ -10,7 +10,12 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from twincortex.models.column.connection_probability import connection_probability, offset_in_spreads
+from twincortex.models.column.connection_probability import (
+    PairRule,
+    connection_probability,
+    offset_in_spreads,
+    peak_probability,
+)
 from twincortex.models.column.hashed_draws import exp_of_negative, exponential, uniform
 
 # Where the bound on p exceeds this, a walk would save nothing and every neuron of the grid cell is a candidate.
@@ -18,12 +23,13 @@ WALK_BELOW = 0.5
 
 
 class BoundedCells(NamedTuple):
-    """Grid cells of one source type, seen from one target.
+    """Grid cells of one presynaptic type, seen from one target.
 
     Attributes
     ----------
     start : (n_cells + 1,) int64 array
         First neuron of each cell, in the order of the grid.
+    n_in_cell : (n_cells,) float64 array
     bound : (n_cells,) float64 array
         Upper bound of the distance factor over the cell.
     largest : float
@@ -32,42 +38,50 @@ class BoundedCells(NamedTuple):
     """
 
     start: np.ndarray
+    n_in_cell: np.ndarray
     bound: np.ndarray
     largest: float
     n_rows: int
 
 
 class Candidates(NamedTuple):
-    """Room for the candidates of one type onto one target.
+    """Room for the candidates of all types onto one target.
 
     Attributes
     ----------
     source : (N,) int64 array
         Position in the order of the grid.
-    bound : (N,) float64 array
-        Bound of its cell; infinite where every neuron of the cell is a candidate.
-    x, z, tuning_angle, neuron : (N,) arrays
-        Copied from the grid.
+    hazard : (N,) float64 array
+        The neuron is a candidate with probability ``1 - exp(-hazard)``.
+    x, z, tuning_angle : (N,) float64 arrays
+    rule : PairRule of (N,) float64 arrays
     accepted : (N,) bool array
     """
 
     source: np.ndarray
-    bound: np.ndarray
+    hazard: np.ndarray
     x: np.ndarray
     z: np.ndarray
     tuning_angle: np.ndarray
-    neuron: np.ndarray
+    rule: PairRule
     accepted: np.ndarray
 
 
+def room_for_candidates(n_neurons):
+    """Make room for as many candidates as there are neurons."""
+    columns = [np.empty(n_neurons) for _ in range(9)]
+    source, accepted = np.empty(n_neurons, dtype=np.int64), np.empty(n_neurons, dtype=bool)
+    return Candidates(source, *columns[:4], PairRule(*columns[4:]), accepted)
+
+
 @njit(error_model="numpy")
-def bound_distance_factor(rule, target, grid, source_type, bound):
+def bound_distance_factor(rule, target, grid, pre_type, bound):
     """Upper bound of the distance factor over each grid cell, written to ``bound``; returns the largest.
 
-    The offset in spreads of the cell's centre is shortened by the extent of the cell in that direction.
+    The offset of the cell's centre, in spreads, is shortened by the extent of the cell in that direction.
     """
-    n_rows = grid.n_rows[source_type]
-    half = 0.5 * grid.cell_um[source_type]
+    n_rows = grid.n_rows[pre_type]
+    half = 0.5 * grid.cell_um[pre_type]
     origin_x, origin_z = grid.corner_um + half - target.x, grid.corner_um + half - target.z
     for row in range(n_rows):
         dx = origin_x + row * 2.0 * half
@@ -82,41 +96,62 @@ def bound_distance_factor(rule, target, grid, source_type, bound):
     return bound[: n_rows * n_rows].max()
 
 
-@njit(error_model="numpy", fastmath={"reassoc"})
-def sum_of_bounds(start, bound, first, last, limit):
-    """Sum of the bounds over all neurons of the grid cells first..last, leaving out cells with a bound above limit."""
-    total = 0.0
-    for cell in range(first, last):
-        total += (start[cell + 1] - start[cell]) * (bound[cell] if bound[cell] <= limit else 0.0)
-    return total
+@njit(error_model="numpy")
+def find_candidates(rule, target, cells, key, found, n_found):
+    """Find the candidates among the neurons of one type.
+
+    Parameters
+    ----------
+    rule : PairRule of floats
+    target : Target
+    cells : BoundedCells
+    key : uint64
+        Key of the random stream of this target and type.
+    found : Candidates
+        Receives source and hazard behind those already there.
+    n_found : int
+
+    Returns
+    -------
+    int
+        Number of candidates, with those already there.
+    """
+    peak = peak_probability(rule, target)
+    likeliest = min(peak * cells.largest, WALK_BELOW)
+    if likeliest <= 0.0:
+        return n_found
+    if peak * cells.largest > WALK_BELOW:
+        n_found = take_likely_cells(cells, WALK_BELOW / peak, found, n_found)
+    # -log(1 - p) lies below its chord between 0 and the likeliest, so this is enough hazard for every bound up to there.
+    hazard_per_bound = -math.log1p(-likeliest) / likeliest * peak
+    return walk_cells(cells, WALK_BELOW / peak, hazard_per_bound, key, found, n_found)
 
 
 @njit(error_model="numpy")
-def take_cells_above(cells, limit, found):
-    """Make every neuron of the grid cells with a bound above limit a candidate; returns how many."""
-    n_found = 0
+def take_likely_cells(cells, limit, found, n_found):
+    """Make every neuron of the grid cells with a bound above the limit a candidate."""
     for cell in range(cells.n_rows * cells.n_rows):
         if cells.bound[cell] > limit:
             for source in range(cells.start[cell], cells.start[cell + 1]):
                 found.source[n_found] = source
-                found.bound[n_found] = np.inf
+                found.hazard[n_found] = np.inf
                 n_found += 1
     return n_found
 
 
 @njit(error_model="numpy")
-def walk_cells(cells, limit, hazard, key, found, n_found):
-    """Walk through the grid cells and stop at neurons, each of hazard ``hazard * bound``; returns how many in all.
+def walk_cells(cells, limit, hazard_per_bound, key, found, n_found):
+    """Walk through the grid cells with bounds up to the limit and stop at neurons in proportion to their hazard.
 
     A neuron of hazard h is stopped at with probability 1 - exp(-h), independently of all others: the distances between
     stops are exponential, and the walk starts anew behind each neuron that it stopped at.
     """
     start, bound = cells.start, cells.bound
     draw = 0
-    remaining = exponential(key, draw) / hazard
+    remaining = exponential(key, draw) / hazard_per_bound
     for row in range(cells.n_rows):
         first, last = row * cells.n_rows, (row + 1) * cells.n_rows
-        row_total = sum_of_bounds(start, bound, first, last, limit)
+        row_total = sum_of_bounds(cells.n_in_cell, bound, first, last, limit)
         if remaining >= row_total:
             remaining -= row_total
             continue
@@ -127,58 +162,51 @@ def walk_cells(cells, limit, hazard, key, found, n_found):
             while remaining < (end - source) * bound[cell]:
                 source = min(source + np.int64(remaining / bound[cell]), end - 1)
                 found.source[n_found] = source
-                found.bound[n_found] = bound[cell]
+                found.hazard[n_found] = hazard_per_bound * bound[cell]
                 n_found += 1
                 source += 1
                 draw += 1
-                remaining = exponential(key, draw) / hazard
+                remaining = exponential(key, draw) / hazard_per_bound
             remaining -= (end - source) * bound[cell]
     return n_found
 
 
-@njit(error_model="numpy")
-def find_candidates(cells, peak, key, found):
-    """Find the candidates among the neurons of one type.
-
-    Parameters
-    ----------
-    cells : BoundedCells
-    peak : float
-        Upper bound of the probability where the distance factor is 1.
-    key : uint64
-        Key of the random stream of this target and type.
-    found : Candidates
-        Receives them.
-
-    Returns
-    -------
-    int, float
-        Number of candidates; hazard per unit of bound, that is, a neuron is a candidate with probability
-        ``1 - exp(-hazard * bound)``.
-    """
-    likeliest = min(peak * cells.largest, WALK_BELOW)
-    if likeliest <= 0.0:
-        return 0, 0.0
-    # -log(1 - p) lies below its chord between 0 and the likeliest, so this is enough hazard for every bound up to there.
-    hazard = -math.log1p(-likeliest) / likeliest * peak
-    limit = WALK_BELOW / peak
-    n_found = take_cells_above(cells, limit, found) if cells.largest > limit else 0
-    return walk_cells(cells, limit, hazard, key, found, n_found), hazard
+@njit(error_model="numpy", fastmath={"reassoc"})
+def sum_of_bounds(n_in_cell, bound, first, last, limit):
+    """Sum of the bounds over all neurons of the grid cells first..last, leaving out cells with a bound above limit."""
+    total = 0.0
+    for cell in range(first, last):
+        total += n_in_cell[cell] * (bound[cell] if bound[cell] <= limit else 0.0)
+    return total
 
 
 @njit(error_model="numpy")
-def accept_candidates(rule, target, grid, found, n_found, hazard, key):
+def describe_candidates(rule, grid, found, first, last):
+    """Copy what the decision needs: LLVM vectorises it only if nothing is scattered."""
+    for candidate in range(first, last):
+        place = grid.place[found.source[candidate]]
+        found.x[candidate], found.z[candidate], found.tuning_angle[candidate] = place[0], place[1], place[2]
+        found.rule.pmax[candidate] = rule.pmax
+        found.rule.displacement[candidate] = rule.displacement
+        found.rule.sigma_along[candidate] = rule.sigma_along
+        found.rule.sigma_across[candidate] = rule.sigma_across
+        found.rule.orientation_ratio[candidate] = rule.orientation_ratio
+
+
+@njit(error_model="numpy")
+def accept_candidates(target, found, n_found, key):
     """Decide which candidates connect: each with its probability of connecting over that of being a candidate."""
-    # Copied first, because LLVM does not vectorise arithmetic on scattered elements.
+    rules = found.rule
     for candidate in range(n_found):
-        source = found.source[candidate]
-        found.x[candidate] = grid.x[source]
-        found.z[candidate] = grid.z[source]
-        found.tuning_angle[candidate] = grid.tuning_angle[source]
-        found.neuron[candidate] = grid.neuron[source]
-    for candidate in range(n_found):
+        rule = PairRule(
+            rules.pmax[candidate],
+            rules.displacement[candidate],
+            rules.sigma_along[candidate],
+            rules.sigma_across[candidate],
+            rules.orientation_ratio[candidate],
+        )
         probability = connection_probability(
             rule, target, found.x[candidate], found.z[candidate], found.tuning_angle[candidate]
         )
-        candidacy = 1.0 - exp_of_negative(-hazard * found.bound[candidate])
-        found.accepted[candidate] = uniform(key, found.neuron[candidate]) * candidacy < probability
+        candidacy = 1.0 - exp_of_negative(-found.hazard[candidate])
+        found.accepted[candidate] = uniform(key, found.source[candidate]) * candidacy < probability

@@ -13,12 +13,13 @@ class SourceGrid(NamedTuple):
 
     Attributes
     ----------
-    x, z : (N,) float64 arrays [um]
-    tuning_angle : (N,) float64 array [deg]
+    place : (N, 3) float64 array
+        x, z [um] and tuning angle [deg]: read together, so stored together.
     neuron : (N,) int64 array
         Which neuron of the column it is.
     cell_start : (T, n_cells + 1) int64 array
         Where each grid cell of each type starts; cell ``row * n_rows + column`` with rows along x, columns along z.
+    n_in_cell : (T, n_cells) float64 array
     n_rows : (T,) int64 array
         The grid of a type has ``n_rows`` x ``n_rows`` cells.
     cell_um : (T,) float64 array [um]
@@ -28,11 +29,10 @@ class SourceGrid(NamedTuple):
         Types with the same grid stand together.
     """
 
-    x: np.ndarray
-    z: np.ndarray
-    tuning_angle: np.ndarray
+    place: np.ndarray
     neuron: np.ndarray
     cell_start: np.ndarray
+    n_in_cell: np.ndarray
     n_rows: np.ndarray
     cell_um: np.ndarray
     corner_um: float
@@ -62,16 +62,15 @@ def sort_sources(nodes, cell_type, excitatory):
         for position in (nodes.x, nodes.z)
     )
     n_cells = int(np.max(n_rows)) ** 2
-    place = cell_type * n_cells + row * n_rows[cell_type] + column
-    order = np.argsort(place, kind="stable")
-    borders = np.searchsorted(place[order], np.arange(len(excitatory) * n_cells + 1))
+    cell = cell_type * n_cells + row * n_rows[cell_type] + column
+    order = np.argsort(cell, kind="stable")
+    borders = np.searchsorted(cell[order], np.arange(len(excitatory) * n_cells + 1))
     cell_start = np.arange(len(excitatory))[:, None] * n_cells + np.arange(n_cells + 1)
     return SourceGrid(
-        nodes.x[order],
-        nodes.z[order],
-        nodes.tuning_angle[order],
+        np.stack([nodes.x, nodes.z, nodes.tuning_angle], axis=1)[order],
         order,
         borders[cell_start],
+        np.diff(borders[cell_start]).astype(np.float64),
         n_rows,
         cell_um,
         -half_width,

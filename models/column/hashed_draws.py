@@ -55,3 +55,22 @@ def exp_of_negative(x):
     for factorial in (40320.0, 5040.0, 720.0, 120.0, 24.0, 6.0, 2.0, 1.0, 1.0):
         series = 1.0 / factorial + rest * series
     return series * np.int64((np.int64(power) + 1023) << 52).view(np.float64)
+
+
+@njit(cache=True, nogil=True)
+def uniform_per_pair(key, pre, post):
+    """Draw one number from (0, 1) for each connection, whatever the order of the connections.
+
+    Parameters
+    ----------
+    key : uint64
+    pre, post : (n,) int arrays
+
+    Returns
+    -------
+    (n,) float64 array
+    """
+    draws = np.empty(len(pre))
+    for connection in range(len(pre)):
+        draws[connection] = uniform(splitmix64(key, post[connection]), pre[connection])
+    return draws

@@ -10,12 +10,13 @@ from numba import njit
 
 from twincortex.models.column.candidates import (
     BoundedCells,
-    Candidates,
     accept_candidates,
     bound_distance_factor,
+    describe_candidates,
     find_candidates,
+    room_for_candidates,
 )
-from twincortex.models.column.connection_probability import PairRule, peak_probability, rule_between, target_at
+from twincortex.models.column.connection_probability import PairRule, rule_between, target_at
 from twincortex.models.column.grid import SourceGrid
 from twincortex.models.column.hashed_draws import splitmix64
 from twincortex.models.column.wiring_tables import Targets
@@ -58,7 +59,7 @@ def draw_block(wiring, first, last):
     in_degree : (last - first,) int64 array
     """
     n_neurons = len(wiring.targets.x)
-    found = Candidates(*(np.empty(n_neurons, dtype) for dtype in ("i8", "f8", "f8", "f8", "f8", "i8", "?")))
+    found = room_for_candidates(n_neurons)
     bound = np.empty(int(wiring.grid.n_rows.max()) ** 2)
     in_degree = np.zeros(last - first, dtype=np.int64)
     kernel = compiled_kernel(digest_of_sources())
@@ -115,21 +116,25 @@ def connect_target(wiring, i, bound, found, sources, n_sources):
     grid, post_type = wiring.grid, wiring.targets.cell_type[i]
     target = target_at(wiring.targets, i)
     walk_key, accept_key = splitmix64(wiring.walk_key, i), splitmix64(wiring.accept_key, i)
-    cloud, largest = (0.0, 0.0, 0.0, 0.0), 0.0
+    cloud, largest, n_found = (0.0, 0.0, 0.0, 0.0), 0.0, 0
     for pre_type in grid.type_order:
         rule = rule_between(wiring.rules, pre_type, post_type)
         # The bounds depend on the cloud and the grid only, which most types share with the one before.
         this_cloud = (grid.cell_um[pre_type], rule.displacement, rule.sigma_along, rule.sigma_across)
         if this_cloud != cloud:
             cloud, largest = this_cloud, bound_distance_factor(rule, target, grid, pre_type, bound)
-        cells = BoundedCells(grid.cell_start[pre_type], bound, largest, grid.n_rows[pre_type])
-        peak = peak_probability(rule, target)
-        n_found, hazard = find_candidates(cells, peak, splitmix64(walk_key, pre_type), found)
-        if n_sources + n_found > len(sources):
-            return -1
-        accept_candidates(rule, target, grid, found, n_found, hazard, accept_key)
-        for candidate in range(n_found):
-            if found.accepted[candidate] and found.neuron[candidate] != i:
-                sources[n_sources] = found.neuron[candidate]
-                n_sources += 1
+        cells = BoundedCells(
+            grid.cell_start[pre_type], grid.n_in_cell[pre_type], bound, largest, grid.n_rows[pre_type]
+        )
+        n_before = n_found
+        n_found = find_candidates(rule, target, cells, splitmix64(walk_key, pre_type), found, n_before)
+        describe_candidates(rule, grid, found, n_before, n_found)
+    if n_sources + n_found > len(sources):
+        return -1
+    accept_candidates(target, found, n_found, accept_key)
+    for candidate in range(n_found):
+        neuron = grid.neuron[found.source[candidate]]
+        if found.accepted[candidate] and neuron != i:
+            sources[n_sources] = neuron
+            n_sources += 1
     return n_sources

@@ -75,20 +75,13 @@ class Cells(NamedTuple):
 class Connections(NamedTuple):
     """Connections in the order of V1 cells.
 
-    start : (N + 1,) int64, room for the wanted ones; n_found : (N,) int64; unit, n_synapses : (start[-1],) uint16.
+    start : (N + 1,) int64, room for the wanted ones; n_found : (N,) int64, less where units are lacking; unit,
+    n_synapses : (start[-1],) uint16.
     """
 
     start: np.ndarray
     n_found: np.ndarray
     unit: np.ndarray
-    n_synapses: np.ndarray
-
-
-class Rows(NamedTuple):
-    """The same connections in the order of LGN units; (E,) arrays: int32, float32 [pA], uint16."""
-
-    target: np.ndarray
-    weight: np.ndarray
     n_synapses: np.ndarray
 
 
@@ -133,9 +126,11 @@ def _collect(field, cells, preference, cell, deadline, arrivals):
         if latest < _SMALLEST_EXPONENTIAL:
             continue
         for place in range(field.tile_start[tile], field.tile_start[tile + 1]):
-            draw = uniform(key, field.unit[place])
             preferred = preference[field.model[place]]
-            if preferred == 0.0 or 1.0 - draw > latest:  # -ln(draw) >= 1 - draw: it cannot arrive in time
+            if preferred == 0.0:
+                continue
+            draw = uniform(key, field.unit[place])
+            if 1.0 - draw > latest:  # -ln(draw) >= 1 - draw: it cannot arrive in time
                 continue
             dx, dy = field.x[place] - cells.x[cell], field.y[place] - cells.y[cell]
             if dx * dx + dy * dy > CANDIDATE_RADIUS**2:
@@ -249,7 +244,7 @@ def connect_cells(field, cells, rules, first, last, connections):
     rules : Rules
     first, last : int
     connections : Connections
-        Filled for these cells; a count of MAX_SYNAPSES + 1 wraps to 0.
+        Filled for these cells; ``n_found`` is -1 where a connection has more than MAX_SYNAPSES synapses.
     """
     n_units = len(field.unit)
     arrivals = _Arrivals(np.empty(n_units, np.int64), np.empty(n_units), np.empty(n_units, np.int64), np.empty(n_units))
@@ -263,7 +258,8 @@ def connect_cells(field, cells, rules, first, last, connections):
             patience[chosen] = exponential(key, field.unit[arrivals.place[chosen]])
         n_multiple = _draw_multiplicities(cells, cell, n_chosen, multiplicity)
         _assign_multiplicities(order, arrivals.distance, patience, multiplicity[:n_multiple], n_synapses)
-        connections.n_found[cell] = n_chosen
+        fits = n_multiple == 0 or multiplicity[0] <= MAX_SYNAPSES
+        connections.n_found[cell] = n_chosen if fits else -1
         start = connections.start[cell]
         for number, chosen in enumerate(order):
             connections.unit[start + number] = field.unit[arrivals.place[chosen]]
@@ -271,26 +267,41 @@ def connect_cells(field, cells, rules, first, last, connections):
 
 
 @njit(cache=True, nogil=True)
-def sort_by_unit(connections, cell_target, cell_weight, next_free, rows):
+def sort_by_unit(connections, cell_target, cell_weight, n_units):
     """Bring connections from the order of V1 cells into rows by LGN unit, each sorted by target.
 
     Parameters
     ----------
     connections : Connections
-    cell_target : (N,) int32 array
+    cell_target : (N,) int32 array, ascending
         ``post * n_receptors + receptor``.
     cell_weight : (N,) float64 array [pA]
         Per synapse.
-    next_free : (n_units,) int64 array
-        Where the row of each unit begins; advanced to where it ends.
-    rows : Rows
-        Filled.
+    n_units : int
+
+    Returns
+    -------
+    indptr : (n_units + 1,) int64 array
+    target : (E,) int32 array
+    weight : (E,) float32 array [pA]
+        Of all synapses of the connection.
+    n_synapses : (E,) uint16 array
     """
+    indptr = np.zeros(n_units + 1, np.int64)
+    for cell in range(len(cell_target)):
+        start = connections.start[cell]
+        for connection in range(start, start + connections.n_found[cell]):
+            indptr[connections.unit[connection] + 1] += 1
+    indptr = np.cumsum(indptr)
+    target, n_synapses = np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.uint16)
+    weight = np.empty(indptr[-1], np.float32)
+    next_free = indptr[:-1].copy()
     for cell in range(len(cell_target)):
         start = connections.start[cell]
         for connection in range(start, start + connections.n_found[cell]):
             place = next_free[connections.unit[connection]]
             next_free[connections.unit[connection]] += 1
-            rows.target[place] = cell_target[cell]
-            rows.weight[place] = cell_weight[cell] * connections.n_synapses[connection]
-            rows.n_synapses[place] = connections.n_synapses[connection]
+            target[place] = cell_target[cell]
+            weight[place] = cell_weight[cell] * connections.n_synapses[connection]
+            n_synapses[place] = connections.n_synapses[connection]
+    return indptr, target, weight, n_synapses

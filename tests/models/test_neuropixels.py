@@ -9,7 +9,12 @@ import pytest
 
 from twincortex.models import neuropixels
 from twincortex.models.errors import InputError
-from twincortex.models.neuropixels import per_type_quantiles, read_fano_curve, read_neuropixels_summary, sample_quantiles
+from twincortex.models.neuropixels import (
+    per_type_quantiles,
+    read_fano_curve,
+    read_neuropixels_summary,
+    sample_quantiles,
+)
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SOURCE = Path(os.environ.get("TWINCORTEX_SOURCE_DATA", REPOSITORY.parent / "shared" / "data"))
@@ -19,7 +24,8 @@ needs_recordings = pytest.mark.skipif(
 )
 
 # Cell type: cells; evoked mean, median; preferred-direction median; spontaneous mean, median [Hz]; n of OSI; OSI mean,
-# median; DSI mean, median. Computed from the per-unit table by others, independently of derive_targets.py.
+# median; DSI mean, median. Computed from the per-unit table by others, independently of derive_targets.py (only L5 SST,
+# spontaneous mean, was 7.60 there: 7.5947 rounded twice).
 TABLE = """
 L1 Htr3a | 17  | 4.25 2.53   | 4.10  | 4.61 2.21   | 7   | .199 .205 | .130 .103
 L2/3 Exc | 503 | 1.46 0.67   | 1.45  | 1.53 0.63   | 163 | .361 .294 | .245 .198
@@ -32,7 +38,7 @@ L4 SST   | 9   | 13.08 13.55 | 16.30 | 3.85 3.82   | 2   | .104 .104 | .044 .044
 L4 VIP   | 3   | 2.46 1.74   | 4.47  | 3.38 3.14   | 1   | .070 .070 | .100 .100
 L5 Exc   | 975 | 6.42 4.76   | 8.34  | 5.71 4.05   | 466 | .292 .219 | .123 .085
 L5 PV    | 200 | 17.33 12.25 | 17.50 | 11.96 8.95  | 99  | .153 .135 | .073 .068
-L5 SST   | 27  | 12.60 11.68 | 16.27 | 7.60 3.92   | 2   | .174 .174 | .057 .057
+L5 SST   | 27  | 12.60 11.68 | 16.27 | 7.59 3.92   | 2   | .174 .174 | .057 .057
 L5 VIP   | 5   | 18.09 11.42 | 16.47 | 14.14 11.57 | 2   | .132 .132 | .044 .044
 L6 Exc   | 344 | 4.22 2.86   | 5.48  | 3.09 1.86   | 182 | .485 .479 | .114 .075
 L6 PV    | 90  | 17.38 12.48 | 17.63 | 12.29 9.76  | 56  | .186 .161 | .066 .043
@@ -57,7 +63,9 @@ def test_summary_reproduces_the_table_of_the_specification(row):
     np.testing.assert_allclose(found, np.array(selectivity, dtype=float), atol=0.000501)  # and three
 
 
-@pytest.mark.parametrize("quantity", ["evoked_rate_Hz", "spontaneous_rate_Hz", "preferred_direction_rate_Hz", "OSI", "DSI"])
+@pytest.mark.parametrize(
+    "quantity", ["evoked_rate_Hz", "spontaneous_rate_Hz", "preferred_direction_rate_Hz", "OSI", "DSI"]
+)
 def test_quantiles_rise_from_the_smallest_to_the_largest_unit(quantity):
     table = per_type_quantiles(quantity)
     assert table.shape[0] == 17

@@ -99,7 +99,9 @@ def test_regular_counts_have_a_fano_factor_of_zero_and_bursts_one_of_their_size(
     bursts = np.zeros((60_000, 1))
     bursts[np.random.default_rng(2).permutation(60_000)[:600]] = 5.0
     assert float(fano_factor_curve(array(regular), [7])[0][0]) == 0
-    assert float(fano_factor_curve(array(bursts), [1])[0][0]) == pytest.approx(5 * (1 - 0.01))  # m = p b, var = p b^2 - m^2
+    assert float(fano_factor_curve(array(bursts), [1])[0][0]) == pytest.approx(
+        5 * (1 - 0.01)
+    )  # m = p b, var = p b^2 - m^2
 
 
 def test_silent_pools_and_an_incomplete_last_bin_do_not_count(array):

@@ -1,0 +1,176 @@
+"""Circuit and propagators -> Brian2 objects, the same for every target.
+
+``cell_models`` hold the constants, ``neurons`` the states, ``inbox`` (one element per neuron and receptor) collects what
+arrives in a step: a presynaptic spike adds one number per connection. Within a step, Brian2's schedule runs
+
+    before_groups    injected current
+    groups           states advance (held ones stay still while refractory)
+    thresholds       neurons and external units spike
+    synapses         weights of the spikes that arrive now are added to the inbox
+    after_synapses   the inbox is added to the receptor states
+    resets           neurons that spiked are reset
+    after_resets     the inbox is emptied
+    end              potentials are recorded
+
+which is the order of DESIGN 4. All names are lower case: Brian2CUDA lower-cases what it is told on the command line.
+"""
+
+from dataclasses import dataclass
+
+import brian2
+import numpy as np
+from brian2.equations.equations import PARAMETER, Equations, SingleEquation
+
+from twincortex.models.brian import statements
+from twincortex.models.brian.plan import at_least_two
+from twincortex.models.errors import InputError
+from twincortex.models.linear_system import coherent_unit
+
+SCHEDULE = ["start", "groups", "thresholds", "synapses", "resets", "end"]
+
+
+@dataclass(frozen=True)
+class BrianNetwork:
+    """A network ready to run.
+
+    Attributes
+    ----------
+    network : brian2.Network
+    neurons : brian2.NeuronGroup
+    spikes : brian2.SpikeMonitor
+    voltage : brian2.StateMonitor or None
+        None where no potential is recorded.
+    """
+
+    network: brian2.Network
+    neurons: brian2.NeuronGroup
+    spikes: brian2.SpikeMonitor
+    voltage: brian2.StateMonitor | None
+
+    def variable(self, name):
+        """Brian2 variable of ``"group.variable"``."""
+        group, _, variable = name.partition(".")
+        return self.network[group].variables[variable]
+
+
+def build_network(plan):
+    """Make the Brian2 objects on the active device, whose clock must have been set to the dt of the run.
+
+    Parameters
+    ----------
+    plan : Plan
+
+    Returns
+    -------
+    BrianNetwork
+    """
+    cell_models = _cell_models(plan)
+    inbox = _inbox(plan.circuit)
+    neurons = _neurons(plan, cell_models, inbox)
+    sources = {"v1": neurons} | {name: _generator(plan, name) for name in plan.spike_inputs}
+    synapses = [_synapses(plan, pathway, sources[pathway.source], inbox) for pathway in plan.pathways]
+    spikes = brian2.SpikeMonitor(neurons, name="spikes")
+    network = brian2.Network(cell_models, inbox, *sources.values(), *synapses, spikes, name="column")
+    voltage = None
+    if plan.run.record_v:
+        state = plan.propagators.states[plan.propagators.threshold_state]
+        voltage = brian2.StateMonitor(neurons, state, record=list(plan.run.record_v), when="end", name="voltage")
+        network.add(voltage)
+    network.schedule = SCHEDULE
+    return BrianNetwork(network, neurons, spikes, voltage)
+
+
+def run_network(brian_network, run):
+    """Run for the duration of a run (on a standalone device: take note to do so)."""
+    brian_network.network.run(run.n_steps * run.dt * brian2.ms, namespace={})
+
+
+def _cell_models(plan):
+    parameters = [
+        SingleEquation(PARAMETER, constant.name, dimensions=constant.dimensions, flags=["constant"])
+        for constant in plan.constants
+    ]
+    n_models = len(at_least_two(plan.constants[0].values))
+    cell_models = brian2.NeuronGroup(n_models, Equations(parameters), name="cell_models", namespace={})
+    for constant in plan.constants:
+        cell_models.variables[constant.name].set_value(plan.arrays[f"cell_models.{constant.name}"])
+    return cell_models
+
+
+def _inbox(circuit):
+    inbox = brian2.NeuronGroup(circuit.n_neurons * circuit.n_receptors, "weight : amp", name="inbox", namespace={})
+    inbox.run_regularly("weight = 0*amp", when="after_resets", name="clear_inbox")
+    return inbox
+
+
+def _neurons(plan, cell_models, inbox):
+    circuit, propagators = plan.circuit, plan.propagators
+    membrane = propagators.states[propagators.threshold_state]
+    equations = propagators.equation_set.equations
+    neurons = brian2.NeuronGroup(
+        circuit.n_neurons,
+        Equations([equation for equation in equations.values() if equation.type != PARAMETER]),
+        threshold=statements.threshold_condition(propagators),
+        reset=statements.reset_statements(propagators),
+        refractory=statements.REFRACTORY_CONSTANT,
+        method=statements.MultiplyAndAdd(propagators),
+        name="neurons",
+        namespace={},
+    )
+    _read_through(neurons, "cell_model", circuit.nodes.type_index, {name: (cell_models, name) for name in cell_models.equations})
+    first_element = np.arange(circuit.n_neurons) * circuit.n_receptors
+    for receptor in np.unique(propagators.jump_receptors).tolist():
+        name = statements.inbox_variable(receptor)
+        _read_through(neurons, f"element_{receptor}", first_element + receptor, {name: (inbox, "weight")})
+    neurons.run_regularly(statements.delivery_statements(propagators), when="after_synapses", name="deliver")
+    neurons.variables[membrane].set_value(circuit.neuron_parameter("E_L") * coherent_unit(equations[membrane].dim))
+    if plan.run.current is not None:
+        _inject_current(neurons, plan)
+    return neurons
+
+
+def _read_through(neurons, index_name, index, variables):
+    """Let neurons see variables of another group through an index, as linked variables do, but with one index for all."""
+    index = np.asarray(index, dtype=np.int32)
+    neurons.variables.add_array(
+        index_name, size=len(index), values=index, dtype=np.int32, constant=True, read_only=True
+    )
+    for name, (group, variable) in variables.items():
+        neurons.variables.add_reference(name, group, variable, index=index_name)
+
+
+def _inject_current(neurons, plan):
+    if "i_e" not in plan.propagators.states:
+        raise InputError(
+            f"{plan.propagators.equation_set.name}: the equations have no variable i_e that an injected current could enter."
+        )
+    current = plan.arrays["injected_current.values"].reshape(plan.run.current.shape) * brian2.amp
+    current = brian2.TimedArray(current, dt=plan.run.dt * brian2.ms, name="injected_current")
+    neurons.namespace["injected_current"] = current
+    neurons.run_regularly("i_e = injected_current(t, i)", when="before_groups", name="inject")
+
+
+def _generator(plan, name):
+    return brian2.SpikeGeneratorGroup(
+        plan.spike_inputs[name].n_generators,
+        plan.arrays[f"{name}.neuron_index"],
+        plan.arrays[f"{name}._timebins"] * plan.run.dt * brian2.ms,
+        sorted=True,
+        name=name,
+    )
+
+
+def _synapses(plan, pathway, source, inbox):
+    synapses = brian2.Synapses(
+        source,
+        inbox,
+        "w : amp (constant)",
+        on_pre="weight_post += w",
+        delay=pathway.delay * plan.run.dt * brian2.ms,
+        name=pathway.name,
+        namespace={},
+    )
+    sources, targets = pathway.endpoints(plan.circuit.projections[pathway.projection])
+    synapses.connect(i=sources, j=targets)
+    synapses.w = plan.arrays[f"{pathway.name}.w"] * brian2.amp
+    return synapses

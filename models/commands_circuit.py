@@ -1,0 +1,90 @@
+"""Subcommands that make and describe circuits: build, info."""
+
+import numpy as np
+
+from twincortex.models.command_line import add_output_options, command_parser, print_json
+from twincortex.models.errors import InputError
+
+
+def build(arguments):
+    """Build a V1 column from the tables of cell models and wiring, and write it as SONATA."""
+    parser = command_parser(build)
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--size", help="tiny (R = 50 um), profile (100 um) or small (200 um)")
+    size.add_argument("--radius-um", type=float, metavar="R", help="radius of the column instead of a named size")
+    parser.add_argument(
+        "--core-radius-um", type=float, metavar="R", help="with --radius-um: inner radius (default: half)"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same network")
+    add_output_options(parser)
+    options = parser.parse_args(arguments)
+    if options.size is None and options.radius_um is None:
+        raise InputError("twincortex build needs a size. Pass --size tiny (or profile, small), or --radius-um R.")
+
+    from twincortex.models.atomic_output import refuse_existing
+    from twincortex.models.column import build_column
+    from twincortex.models.column.sizes import column_size
+    from twincortex.models.sonata import CONFIG, write_circuit
+
+    size = column_size(options.size or options.radius_um, options.core_radius_um)
+    refuse_existing(options.out, CONFIG, options.overwrite)
+    circuit = build_column(size, seed=options.seed)
+    write_circuit(circuit, options.out, options.overwrite)
+    print_json({"circuit": options.out, **_totals(circuit)})
+
+
+def info(arguments):
+    """Describe a circuit: neurons per type, edges per projection, delays, hashes (JSON)."""
+    parser = command_parser(info)
+    parser.add_argument("circuit", help="folder of a SONATA circuit")
+    options = parser.parse_args(arguments)
+
+    from twincortex.models.sonata import read_circuit
+
+    print_json(describe_circuit(read_circuit(options.circuit)))
+
+
+def describe_circuit(circuit):
+    """Summarize a circuit.
+
+    Parameters
+    ----------
+    circuit : Circuit
+
+    Returns
+    -------
+    dict
+        Neurons per cell type; per projection connections, synapses, connections per delay [ms], weights [pA]; hashes;
+        provenance.
+    """
+    types, counts = np.unique(circuit.cell_type, return_counts=True)
+    return {
+        **_totals(circuit),
+        "neurons_per_type": dict(zip(types.tolist(), counts.tolist(), strict=True)),
+        "projections": {name: _describe_projection(projection) for name, projection in circuit.projections.items()},
+        "provenance": circuit.provenance,
+    }
+
+
+def _totals(circuit):
+    return {
+        "neurons": circuit.n_neurons,
+        "edges": {name: projection.n_edges for name, projection in circuit.projections.items()},
+        "topology_hash": circuit.topology_hash,
+        "weights_hash": circuit.weights_hash,
+    }
+
+
+def _describe_projection(projection):
+    counts = np.bincount(projection.delay_code, minlength=len(projection.delay_ms)).tolist()
+    weight = projection.weight
+    n_synapses = projection.n_edges if projection.n_synapses is None else int(projection.n_synapses.sum(dtype=np.int64))
+    return {
+        "units": projection.n_sources,
+        "edges": projection.n_edges,
+        "synapses": n_synapses,
+        "edges_per_delay_ms": dict(zip(map(str, projection.delay_ms.tolist()), counts, strict=True)),
+        "weight_pA": {"min": float(weight.min()), "mean": float(weight.mean(dtype=float)), "max": float(weight.max())}
+        if len(weight)
+        else None,
+    }

@@ -1,0 +1,185 @@
+"""Subcommands that run circuits: stimulate, simulate, compare, validate. Engines are imported when they run."""
+
+import dataclasses
+
+import numpy as np
+
+from twincortex.models.atomic_output import refuse_existing
+from twincortex.models.command_line import add_output_options, command_parser, print_json
+from twincortex.models.equivalence import V_TOLERANCE_MV, check_engine, check_inputs, compare, run_engine
+from twincortex.models.errors import InputError
+from twincortex.models.inputs import MARKER as INPUTS_MARKER
+from twincortex.models.inputs import read_inputs, write_inputs
+from twincortex.models.recording import AFTER_SPIKE_CURRENTS, Run, read_recording, write_recording
+from twincortex.models.recording import MARKER as RECORDING_MARKER
+from twincortex.models.sonata import read_circuit
+
+NOT_EQUAL = 1
+_RECORDED_BY_VALIDATE = 200
+_STIMULUS_OPTIONS = {
+    "direction": "drift of the grating [deg]: 0 right, 90 up (default 0)",
+    "spatial_frequency": "cycles/deg (default 0.04)",
+    "temporal_frequency": "Hz (default 2)",
+    "contrast": "0 to 1 (default 0.8)",
+    "phase": "deg (default 0)",
+    "onset": "ms of gray before the grating (default 0)",
+}
+
+
+def stimulate(arguments):
+    """Show a movie to the LGN and write its spikes and those of the background as SONATA."""
+    parser = command_parser(stimulate)
+    parser.add_argument("circuit", help="folder of a SONATA circuit")
+    _add_stimulus_options(parser)
+    add_output_options(parser)
+    options = parser.parse_args(arguments)
+    refuse_existing(options.out, INPUTS_MARKER, options.overwrite)
+    inputs, facts = make_inputs(read_circuit(options.circuit), options)
+    write_inputs(options.out, inputs, facts, options.overwrite)
+    spikes = {source: trains.n_spikes for source, trains in inputs.items()}
+    print_json({"inputs": options.out, "spikes": spikes, **facts})
+
+
+def _add_stimulus_options(parser):
+    parser.add_argument("--stimulus", default="grating", help="gray or grating")
+    for name, text in _STIMULUS_OPTIONS.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=None, help=text)
+    parser.add_argument("--duration", type=float, default=1000.0, help="ms")
+    parser.add_argument("--dt", type=float, default=1.0, help="ms; step of the simulation that the input is for")
+    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same spikes")
+
+
+def make_inputs(circuit, options):
+    """Draw the spikes of LGN and background for a stimulus.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    options : argparse.Namespace
+        Of the stimulus options.
+
+    Returns
+    -------
+    inputs : dict of source -> SpikeTrains
+    facts : dict
+        What the spikes are a response to.
+    """
+    from twincortex.models.background import background_spikes
+    from twincortex.models.lgn import lgn_rates, lgn_spikes
+    from twincortex.models.stimuli import make_stimulus
+
+    run = Run(options.duration, options.dt)
+    given = {name: getattr(options, name) for name in _STIMULUS_OPTIONS if getattr(options, name) is not None}
+    movie = make_stimulus(options.stimulus, options.duration, **given)
+    check_inputs(circuit, {}, run)
+    inputs = {
+        "lgn": lgn_spikes(lgn_rates(circuit.lgn_units, movie), seed=options.seed),
+        "bkg": background_spikes(
+            options.duration, seed=options.seed, n_units=circuit.projections["bkg_to_v1"].n_sources
+        ),
+    }
+    facts = {"stimulus": options.stimulus, **dataclasses.asdict(movie), "dt": options.dt, "seed": options.seed}
+    return inputs, {**facts, "topology_hash": circuit.topology_hash}
+
+
+def simulate(arguments):
+    """Run a circuit with one engine on given input spikes; write its spikes and membrane potentials."""
+    parser = command_parser(simulate)
+    parser.add_argument("circuit", help="folder of a SONATA circuit")
+    parser.add_argument("--engine", required=True, help="torch, brian, brian-cpp or brian-cuda")
+    parser.add_argument("--inputs", required=True, metavar="FOLDER", help="the --out of `twincortex stimulate`")
+    parser.add_argument("--duration", type=float, help="ms (default: that of the inputs)")
+    parser.add_argument("--dt", type=float, help="ms (default: that of the inputs)")
+    parser.add_argument("--record-v", default="", metavar="IDS", help="neurons whose V is recorded: 0,1,2 or all")
+    parser.add_argument(
+        "--after-spike-current", choices=AFTER_SPIKE_CURRENTS, default="exact", help="step_mean is NEST's"
+    )
+    parser.add_argument(
+        "--weights", metavar="TAG", help="run with the trained weights *_edges_TAG.h5 of --weights-from"
+    )
+    parser.add_argument("--weights-from", metavar="FOLDER", help="folder of trained weights (default: of the circuit)")
+    add_output_options(parser)
+    options = parser.parse_args(arguments)
+    check_engine(options.engine)
+    refuse_existing(options.out, RECORDING_MARKER, options.overwrite)
+    circuit = _circuit_with_weights(options)
+    inputs, facts = read_inputs(options.inputs, circuit)
+    run = Run(
+        duration=facts["duration"] if options.duration is None else options.duration,
+        dt=facts["dt"] if options.dt is None else options.dt,
+        record_v=_neurons(options.record_v, circuit.n_neurons),
+        after_spike_current=options.after_spike_current,
+    )
+    recording = run_engine(options.engine, circuit, inputs, run)
+    recording.settings["stimulus"] = facts
+    write_recording(recording, options.out, options.overwrite)
+    rate = recording.spikes.n_spikes / circuit.n_neurons / run.duration * 1e3
+    print_json(
+        {"recording": options.out, "engine": options.engine, "spikes": recording.spikes.n_spikes, "mean_rate_Hz": rate}
+    )
+
+
+def _circuit_with_weights(options):
+    circuit = read_circuit(options.circuit)
+    if options.weights is None:
+        if options.weights_from is not None:
+            raise InputError("--weights-from names a folder; pass --weights TAG too, to say which weights in it.")
+        return circuit
+
+    from twincortex.models.sonata_weights import read_weights
+
+    return circuit.with_weights(
+        read_weights(circuit, options.weights_from or f"{options.circuit}/network", options.weights)
+    )
+
+
+def _neurons(text, n_neurons):
+    if text == "all":
+        return tuple(range(n_neurons))
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise InputError(
+            f"--record-v {text!r}: expected neuron ids separated by commas, such as 0,1,2, or all."
+        ) from None
+
+
+def compare_recordings(arguments):
+    """Compare two recordings: spikes in each, mismatched spikes, largest difference of V (JSON)."""
+    parser = command_parser(compare_recordings, "compare")
+    parser.add_argument("a", help="the --out of `twincortex simulate`")
+    parser.add_argument("b", help="another one, of the same circuit and input")
+    options = parser.parse_args(arguments)
+    comparison = compare(read_recording(options.a), read_recording(options.b))
+    print_json({"recordings": [options.a, options.b], **dataclasses.asdict(comparison)})
+
+
+def validate(arguments):
+    """Stimulate, simulate with several engines and compare; exit code 0 only if all agree (JSON)."""
+    parser = command_parser(validate)
+    parser.add_argument("circuit", help="folder of a SONATA circuit")
+    parser.add_argument("--engines", nargs="+", default=["torch", "brian-cpp"], help="two or more engines")
+    _add_stimulus_options(parser)
+    parser.add_argument(
+        "--after-spike-current", choices=AFTER_SPIKE_CURRENTS, default="exact", help="step_mean is NEST's"
+    )
+    parser.add_argument(
+        "--tolerance-mv", type=float, default=V_TOLERANCE_MV, help="largest difference of V that is equal"
+    )
+    options = parser.parse_args(arguments)
+    if len(options.engines) < 2:
+        raise InputError(
+            f"validate compares engines; got only {options.engines[0]!r}. Name two or more after --engines."
+        )
+    for name in options.engines:
+        check_engine(name)
+    circuit = read_circuit(options.circuit)
+    inputs, facts = make_inputs(circuit, options)
+    spread = np.linspace(0, circuit.n_neurons - 1, min(_RECORDED_BY_VALIDATE, circuit.n_neurons)).astype(int)
+    run = Run(options.duration, options.dt, tuple(spread.tolist()), options.after_spike_current)
+    recordings = [run_engine(name, circuit, inputs, run) for name in options.engines]
+    comparisons = [compare(recordings[0], other) for other in recordings[1:]]
+    equal = all(comparison.is_equal(options.tolerance_mv) for comparison in comparisons)
+    results = [dataclasses.asdict(comparison) for comparison in comparisons]
+    print_json({"circuit": options.circuit, "stimulus": facts, "comparisons": results, "equal": equal})
+    return 0 if equal else NOT_EQUAL

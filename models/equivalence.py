@@ -1,0 +1,201 @@
+"""Run any engine by its name, and compare what two engines made of the same circuit and input."""
+
+import dataclasses
+from dataclasses import dataclass
+from importlib import import_module
+
+import numpy as np
+
+from twincortex.models.errors import DivergedError, InputError, near_name_hint
+from twincortex.models.toolchain import find_compiler
+
+# What V of two engines may differ by and still be the same model: doubles summed in another order.
+V_TOLERANCE_MV = 1e-9
+
+ENGINES = {
+    "torch": "twincortex.models.surrogate",
+    "brian": "twincortex.models.brian",
+    "brian-cpp": "twincortex.models.brian",
+    "brian-cuda": "twincortex.models.brian",
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How far two recordings of the same run agree.
+
+    Attributes
+    ----------
+    engines : tuple of str
+    spikes : tuple of int
+        Number of spikes in each.
+    mismatched : int
+        Spikes, as (step, neuron), that are in one recording and not in the other.
+    first_mismatch_ms : float or None
+        End of the first step in which a mismatched spike falls.
+    max_dv_mV : float or None
+        Largest difference of membrane potential; None where no neuron was recorded in both.
+    neurons_compared : int
+        Neurons whose potential is in both.
+    """
+
+    engines: tuple
+    spikes: tuple
+    mismatched: int
+    first_mismatch_ms: float | None
+    max_dv_mV: float | None
+    neurons_compared: int
+
+    def is_equal(self, tolerance_mV=V_TOLERANCE_MV):
+        """Tell whether all spikes are the same and no potential differs by more than the tolerance."""
+        return self.mismatched == 0 and (self.max_dv_mV or 0.0) <= tolerance_mV
+
+
+def compare(a, b):
+    """Compare two recordings spike by spike.
+
+    Parameters
+    ----------
+    a, b : Recording
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    InputError
+        The recordings are of runs that cannot be compared.
+    DivergedError
+        A potential is not finite.
+    """
+    for name in ("dt", "duration"):
+        if getattr(a, name) != getattr(b, name):
+            raise InputError(
+                f"the recordings differ in {name}: {getattr(a, name):g} and {getattr(b, name):g} ms. Compare runs of "
+                "the same duration and dt."
+            )
+    if a.spikes.n_units != b.spikes.n_units:
+        raise InputError(
+            f"the recordings have {a.spikes.n_units:,} and {b.spikes.n_units:,} neurons. Compare runs of the same "
+            "circuit."
+        )
+    mismatched = mismatched_spikes(a.spikes, b.spikes, a.dt)
+    both, in_a, in_b = np.intersect1d(a.v_ids, b.v_ids, assume_unique=True, return_indices=True)
+    return Comparison(
+        engines=(a.engine, b.engine),
+        spikes=(a.spikes.n_spikes, b.spikes.n_spikes),
+        mismatched=len(mismatched),
+        first_mismatch_ms=float((mismatched[0, 0] + 1) * a.dt) if len(mismatched) else None,
+        max_dv_mV=_largest_difference(a.v[:, in_a], b.v[:, in_b], both) if len(both) else None,
+        neurons_compared=len(both),
+    )
+
+
+def mismatched_spikes(a, b, dt):
+    """Spikes that are in one train and not in the other, counted as often as they are missing.
+
+    Parameters
+    ----------
+    a, b : SpikeTrains
+    dt : float [ms]
+
+    Returns
+    -------
+    (n, 2) int64 array
+        Step and unit, in the order of steps: the symmetric difference of the two multisets.
+    """
+    keys, sign = [], []
+    for trains, weight in ((a, 1), (b, -1)):
+        keys.append(trains.steps(dt) * trains.n_units + trains.node_ids)
+        sign.append(np.full(trains.n_spikes, weight))
+    key, row = np.unique(np.concatenate(keys), return_inverse=True)
+    surplus = np.bincount(row, np.concatenate(sign), minlength=len(key)).astype(np.int64)
+    return np.stack(np.divmod(np.repeat(key, np.abs(surplus)), max(a.n_units, 1)), axis=1)
+
+
+def _largest_difference(v_a, v_b, ids):
+    difference = np.abs(v_a - v_b)
+    if not np.isfinite(difference).all():
+        step, column = np.argwhere(~np.isfinite(difference))[0]
+        raise DivergedError(
+            f"the membrane potential of neuron {ids[column]} is not finite in step {step}. Look at the weights of the "
+            "circuit, or choose a smaller dt."
+        )
+    return float(difference.max(initial=0.0))
+
+
+def check_engine(name):
+    """Refuse the name of an engine that does not exist.
+
+    Parameters
+    ----------
+    name : str
+    """
+    if name not in ENGINES:
+        raise InputError(f"unknown engine {name!r}; {near_name_hint(name, ENGINES)}.")
+
+
+def check_inputs(circuit, inputs, run):
+    """Refuse what no engine can run.
+
+    Spikes of another circuit or outside the run, neurons to record that are not there, a dt that makes a delay 0 steps.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    inputs : dict of source ("lgn", "bkg") -> SpikeTrains
+    run : Run
+
+    Raises
+    ------
+    InputError
+    """
+    run.check_record_v(circuit.n_neurons)
+    for projection in circuit.projections.values():
+        projection.delay_steps(run.dt)
+    for name, trains in inputs.items():
+        n_units = circuit.projections[f"{name}_to_v1"].n_sources
+        if trains.n_units != n_units:
+            raise InputError(
+                f"{name} spikes of {trains.n_units:,} units for a circuit with {n_units:,}. Make the input for this "
+                "circuit with `twincortex stimulate`."
+            )
+        trains.check_within(run.duration)
+
+
+def run_engine(name, circuit, inputs, run):
+    """Simulate with the engine of that name; only the engine that runs is imported.
+
+    Parameters
+    ----------
+    name : str
+        ``"torch"``, ``"brian"`` (in this process: cython where there is a compiler, else numpy), ``"brian-cpp"`` or
+        ``"brian-cuda"`` (compiled standalone projects).
+    circuit : Circuit
+    inputs : dict of source ("lgn", "bkg") -> SpikeTrains
+    run : Run
+
+    Returns
+    -------
+    Recording
+        ``engine`` is the name asked for.
+
+    Raises
+    ------
+    InputError
+        Unknown engine, or see `check_inputs`.
+    """
+    check_engine(name)
+    check_inputs(circuit, inputs, run)
+    simulate = import_module(ENGINES[name]).simulate
+    recording = simulate(circuit, inputs, run, **_target(name))
+    return dataclasses.replace(recording, engine=name)
+
+
+def _target(name):
+    if name == "torch":
+        return {}
+    if name == "brian":
+        return {"target": "cython" if find_compiler() else "numpy"}
+    return {"target": name.removeprefix("brian-")}

@@ -1,0 +1,43 @@
+"""What a machine offers to compiled engines: compiler, CUDA toolkit, cuRAND, GPUs."""
+
+import os
+import shutil
+import subprocess
+import sysconfig
+from pathlib import Path
+
+
+def find_compiler():
+    """Path of the C++ compiler, ``$CXX`` first; None where there is none."""
+    names = (os.environ.get("CXX"), "g++", "c++", "clang++")
+    return next((path for name in names if name and (path := shutil.which(name))), None)
+
+
+def find_nvcc():
+    """Path of the CUDA compiler, ``$CUDA_HOME`` first; None where there is none."""
+    roots = [os.environ.get(name) for name in ("CUDA_HOME", "CUDA_PATH")]
+    candidates = [*(f"{root}/bin/nvcc" for root in roots if root), "nvcc", "/usr/local/cuda/bin/nvcc"]
+    return next((path for name in candidates if (path := shutil.which(name))), None)
+
+
+def find_curand():
+    """Folder above ``include/curand.h``, of the CUDA toolkit or of the package nvidia-curand; None where missing."""
+    nvcc = find_nvcc()
+    toolkit = [Path(nvcc).resolve().parents[1]] if nvcc else []
+    toolkit += [path / "targets" / "x86_64-linux" for path in toolkit]
+    packages = sorted(Path(sysconfig.get_path("purelib")).glob("nvidia/*"), reverse=True)
+    return next((str(root) for root in [*toolkit, *packages] if (root / "include" / "curand.h").is_file()), None)
+
+
+def list_gpus():
+    """Names of the NVIDIA GPUs that the driver reports, for example ``["NVIDIA H200"]``."""
+    query = run_quietly("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
+    return [line.strip() for line in query.splitlines() if line.strip()]
+
+
+def run_quietly(*command):
+    """Output of a short command; empty where it is missing, fails, or takes more than ten seconds."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ""
