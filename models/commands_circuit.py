@@ -15,7 +15,10 @@ def build(arguments):
     parser.add_argument(
         "--core-radius-um", type=float, metavar="R", help="with --radius-um: inner radius (default: half)"
     )
-    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same network")
+    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same network (default 1)")
+    parser.add_argument("--fluctuate", action="store_true", help="draw Poisson counts of neurons per cell model")
+    parser.add_argument("--like-to-like-weights", action="store_true", help="stronger weights between similar tuning")
+    parser.add_argument("--published-unit-psps", action="store_true", help="recurrent weights exactly as published")
     add_output_options(parser)
     options = parser.parse_args(arguments)
     if options.size is None and options.radius_um is None:
@@ -24,11 +27,18 @@ def build(arguments):
     from twincortex.models.atomic_output import refuse_existing
     from twincortex.models.column import build_column
     from twincortex.models.column.sizes import column_size
+    from twincortex.models.progress import Progress
     from twincortex.models.sonata import CONFIG, write_circuit
 
     size = column_size(options.size or options.radius_um, options.core_radius_um)
     refuse_existing(options.out, CONFIG, options.overwrite)
-    circuit = build_column(size, seed=options.seed)
+    rules = {
+        "fluctuate": options.fluctuate,
+        "weight_rule": "like_to_like" if options.like_to_like_weights else "none",
+        "unit_psp": "published" if options.published_unit_psps else "recomputed",
+    }
+    with Progress("neurons") as progress:
+        circuit = build_column(size, options.seed, progress=progress, **rules)
     write_circuit(circuit, options.out, options.overwrite)
     print_json({"circuit": options.out, **_totals(circuit)})
 

@@ -59,6 +59,7 @@ def near_name_hint(name, known):
         ``"did you mean 'tiny'? Known: core, full, ..."``.
     """
     known = sorted(known)
-    near = difflib.get_close_matches(str(name), known, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    lower = {entry.lower(): entry for entry in known}
+    near = difflib.get_close_matches(str(name).lower(), lower, n=1)
+    hint = f"did you mean {lower[near[0]]!r}? " if near else ""
     return f"{hint}Known: {', '.join(known)}"

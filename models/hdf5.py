@@ -48,9 +48,11 @@ def read_group(parent, name):
         No such group; the message suggests the nearest name.
     """
     group = parent.get(name)
+    where = f"{parent.file.filename}:{parent.name}"
     if not isinstance(group, h5py.Group):
-        where = f"{parent.file.filename}:{parent.name}"
         raise InputError(f"{where} holds no group {name!r}; {near_name_hint(name, parent)}.")
+    if group.file.filename != parent.file.filename:
+        raise InputError(f"{where}: group {name!r} lies in another file. Copy the data into this file.")
     return group
 
 

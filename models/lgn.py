@@ -69,8 +69,8 @@ class LgnModel:
         -------
         (n_frames, n_units) float32 array [Hz]
             t ms after the onset a subunit with temporal kernel K has the rate ``[A c Im(G exp(-i w t) C(t)) +
-            spontaneous]+`` with ``C(t) = sum_{k<=t} K[k] exp(i w k)`` and G the spatial kernel's sum over the phasors of
-            the pixels, which is separable: ``exp(i phi - 2 pi^2 sigma^2 f^2)`` for phase phi, away from the edges.
+            spontaneous]+`` with ``C(t) = sum_{k<=t} K[k] exp(i w k)`` and G the spatial kernel's sum over the phasors
+            of the pixels, which is separable: ``exp(i phi - 2 pi^2 sigma^2 f^2)`` for phase phi, away from the edges.
         """
         real, imaginary = self._cumulative_response(grating.angular_frequency)
         x, y = pixel_centres()
@@ -157,7 +157,8 @@ def _pixel_weights(centre, sigma, n_pixels):
     blind = np.flatnonzero(~weight.any(axis=1))
     if len(blind):
         raise InputError(
-            f"LGN subunits {first_offenders(blind)} see no pixel of the {N_COLUMNS} x {N_ROWS} deg field. Move them into it."
+            f"LGN subunits {first_offenders(blind)} see no pixel of the {N_COLUMNS} x {N_ROWS} deg field; expected "
+            "positions inside it. Move them."
         )
     return weight / weight.sum(axis=1, keepdims=True)
 
@@ -202,8 +203,8 @@ def lgn_spikes(rates, *, seed, trial=0):
     Returns
     -------
     SpikeTrains
-        Population ``"lgn"``. Frame k holds stamps in (k, k + 1] ms, uniform on NEST's grid of 1 us, so that the same file
-        serves every dt; a unit may spike several times in one frame.
+        Population ``"lgn"``. Frame k holds stamps in (k, k + 1] ms, uniform on NEST's grid of 1 us, so that the same
+        file serves every dt; a unit may spike several times in one frame.
 
     Raises
     ------
@@ -230,14 +231,12 @@ def lgn_spikes(rates, *, seed, trial=0):
 
 
 def _poisson_counts(uniform, expected):
-    """Invert the Poisson distribution; return the flat places where something was counted, and the counts."""
+    """Invert the Poisson distribution, P(count > n) = gammainc(n + 1, expected); return places and counts above 0."""
     place = np.flatnonzero(uniform < expected)  # P(count > 0) < expected
     uniform, expected = uniform.ravel()[place], expected.ravel()[place].astype(np.float64)
     count = np.zeros(len(place), dtype=np.int64)
     while True:
-        is_more = uniform < scipy.special.gammainc(
-            count + 1.0, expected
-        )  # P(count or more) is gammainc(count, expected)
+        is_more = uniform < scipy.special.gammainc(count + 1.0, expected)
         if not is_more.any():
             return place[count > 0], count[count > 0]
         count += is_more

@@ -86,9 +86,9 @@ def temporal_kernels(weights, peaks, delays):
     Returns
     -------
     (n_taps, n) float32 array
-        ``sum_j w_j b_j(k + 1 - delay_j)`` for tap k, with ``b_j(t) = (1 + cos(pi (ln(t + 0.3) - ln peak_j) / 2 d)) / 2``
-        within two spacings d = ln(200.3 / 100.3) of its peak, scaled to unit Euclidean norm, for t = 1 to 600 ms. Taps
-        after the last that any filter uses are left out.
+        ``sum_j w_j b_j(k + 1 - delay_j)`` for tap k, with ``b_j(t) = (1 + cos(pi (ln(t + 0.3) - ln peak_j) / (2 d))) /
+        2`` within two spacings d = ln(200.3 / 100.3) of its peak, scaled to unit Euclidean norm, for t = 1 to 600 ms.
+        Taps after the last that any filter uses are left out.
 
     Source
     ------
@@ -172,11 +172,12 @@ def build_subunits(units):
     for name, response in COMPOSITE_RESPONSES.items():
         off = np.flatnonzero(model == name)
         on = len(units) + np.searchsorted(composite, off)
-        delays[:, off], off_sum = _delay_to_crossing(
-            response.crossing_off, weights[:, off], peaks[:, off], delays[:, off]
-        )
-        delays[:, on], on_sum = _delay_to_crossing(response.crossing_on, weights[:, on], peaks[:, on], delays[:, on])
-        amplitude[off] = _off_amplitude(response, on_sum, off_sum, spontaneous[off])
+        sums = []
+        for chosen, crossing in ((on, response.crossing_on), (off, response.crossing_off)):
+            delay, before = _delay_to_crossing(crossing, weights[:, chosen], peaks[:, chosen], delays[:, chosen])
+            delays[:, chosen] = delay
+            sums.append(before)
+        amplitude[off] = _off_amplitude(response, *sums, spontaneous[off])
     angle = np.deg2rad(units.tuning_angle.to_numpy()[composite])
     shift = np.zeros((2, len(unit)))
     shift[:, len(units) :] = units.separation.to_numpy()[composite] * np.stack([np.cos(angle), np.sin(angle)])
@@ -206,8 +207,8 @@ def _delay_to_crossing(crossing, weights, peaks, delays):
     late = np.flatnonzero(crossed > crossing)
     if len(late):
         raise InputError(
-            f"temporal kernels {first_offenders(late)} change sign later than {crossing} ms, so that no delay brings them "
-            "to the measured latency. Use faster kernels."
+            f"temporal kernels {first_offenders(late)} change sign later than {crossing} ms, so that no delay brings "
+            "them to the measured latency. Use faster kernels."
         )
     sum_before = np.where(np.arange(len(kernel))[:, None] < crossed, kernel, 0.0).sum(axis=0, dtype=np.float64)
     return delays + (crossing - crossed), sum_before

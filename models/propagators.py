@@ -106,18 +106,8 @@ def compute_propagators(equation_set, node_types, dt, after_spike_current="exact
         raise InputError(f"after_spike_current {after_spike_current!r}: {hint}.")
     system = read_linear_system(equation_set)
     parameters = _parameters(equation_set, node_types)
-    index = {name: row for row, name in enumerate(system.states)}
-    n_models = len(node_types.node_type_id)
-    matrix = _evaluate_table(system.matrix, parameters, n_models)
-    constants = _evaluate_table(system.constants, parameters, n_models)[:, :, 0]
-    step, offset = _exact_step(matrix, constants, dt)
-    if after_spike_current == "step_mean":
-        _enter_as_step_mean(step, matrix, dt, [index[name] for name in equation_set.after_spike_currents])
+    step, offset = _steps_of_models(system, parameters, dt, equation_set.after_spike_currents, after_spike_current)
     rows, cols = np.nonzero(_reachable(system.matrix))
-    reset_entries = [(row, col, value) for row, (terms, _) in system.reset.items() for col, value in terms.items()]
-    reset_offset = np.zeros((n_models, len(index)))
-    for name, (_, constant) in system.reset.items():
-        reset_offset[:, index[name]] = _evaluate(constant, parameters, n_models)
     return Propagators(
         equation_set=equation_set,
         dt=float(dt),
@@ -129,18 +119,38 @@ def compute_propagators(equation_set, node_types, dt, after_spike_current="exact
         values=step[:, rows, cols],
         offset=offset,
         held=system.held,
-        threshold_state=index[system.threshold_state],
-        threshold=_evaluate(system.threshold, parameters, n_models),
-        reset_rows=np.array([index[row] for row, _, _ in reset_entries], dtype=int),
-        reset_cols=np.array([index[col] for _, col, _ in reset_entries], dtype=int),
-        reset_values=_evaluate_list([value for _, _, value in reset_entries], parameters, n_models),
-        reset_offset=reset_offset,
-        reset_touched=np.isin(system.states, list(system.reset)),
-        jump_rows=np.array([index[row] for row, _, _ in system.jumps], dtype=int),
+        threshold_state=system.states.index(system.threshold_state),
+        threshold=_evaluate(system.threshold, parameters),
+        **_reset_fields(system, parameters),
+        jump_rows=np.array([system.states.index(row) for row, _, _ in system.jumps], dtype=int),
         jump_receptors=np.array([receptor for _, receptor, _ in system.jumps], dtype=int),
-        jump_values=_evaluate_list([value for _, _, value in system.jumps], parameters, n_models),
+        jump_values=_evaluate_list([value for _, _, value in system.jumps], parameters),
         refractory_steps=refractory_steps(parameters["t_ref"], dt),
     )
+
+
+def _steps_of_models(system, parameters, dt, after_spike_currents, convention):
+    matrix = _evaluate_table(system.matrix, parameters)
+    constants = _evaluate_table(system.constants, parameters)[:, :, 0]
+    step, offset = _exact_step(matrix, constants, dt)
+    if convention == "step_mean":
+        _enter_as_step_mean(step, matrix, dt, [system.states.index(name) for name in after_spike_currents])
+    return step, offset
+
+
+def _reset_fields(system, parameters):
+    index = system.states.index
+    entries = [(index(row), index(col), value) for row, (terms, _) in system.reset.items() for col, value in terms.items()]
+    offset = np.zeros((len(parameters["t_ref"]), len(system.states)))
+    for name, (_, constant) in system.reset.items():
+        offset[:, index(name)] = _evaluate(constant, parameters)
+    return {
+        "reset_rows": np.array([row for row, _, _ in entries], dtype=int),
+        "reset_cols": np.array([col for _, col, _ in entries], dtype=int),
+        "reset_values": _evaluate_list([value for _, _, value in entries], parameters),
+        "reset_offset": offset,
+        "reset_touched": np.isin(system.states, list(system.reset)),
+    }
 
 
 def refractory_steps(t_ref, dt):
@@ -185,24 +195,25 @@ def _parameters(equation_set, node_types):
     return values
 
 
-def _evaluate_list(expressions, parameters, n_models):
-    columns = [_evaluate(expression, parameters, n_models) for expression in expressions]
-    return np.stack(columns, axis=1) if columns else np.zeros((n_models, 0))
+def _evaluate_list(expressions, parameters):
+    columns = [_evaluate(expression, parameters) for expression in expressions]
+    return np.stack(columns, axis=1) if columns else np.zeros((len(parameters["t_ref"]), 0))
 
 
-def _evaluate(expression, parameters, n_models):
+def _evaluate(expression, parameters):
     symbols = sorted(expression.free_symbols, key=str)
     unknown = [symbol.name for symbol in symbols if symbol.name not in parameters]
     if unknown:
         raise InputError(f"term {expression}: {', '.join(unknown)} is not a parameter of the equations. Declare it.")
     function = sympy.lambdify(symbols, expression, "numpy")
-    return np.broadcast_to(function(*[parameters[symbol.name] for symbol in symbols]), n_models).astype(np.float64)
+    values = function(*[parameters[symbol.name] for symbol in symbols])
+    return np.broadcast_to(values, len(parameters["t_ref"])).astype(np.float64)
 
 
-def _evaluate_table(table, parameters, n_models):
-    values = np.zeros((n_models, *table.shape))
+def _evaluate_table(table, parameters):
+    values = np.zeros((len(parameters["t_ref"]), *table.shape))
     for row, col in zip(*np.nonzero(np.array(table.tolist(), dtype=object) != 0), strict=True):
-        values[:, row, col] = _evaluate(table[int(row), int(col)], parameters, n_models)
+        values[:, row, col] = _evaluate(table[int(row), int(col)], parameters)
     return values
 
 

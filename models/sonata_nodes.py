@@ -84,7 +84,7 @@ def read_v1_nodes(path, types_path, cell_models):
     InputError
         Datasets or parameters missing or cut, node types unknown, values not finite.
     """
-    table = read_type_table(types_path, "node_type_id", ("pop_name", "dynamics_params"))
+    table = read_type_table(types_path, "node_type_id", {"pop_name": str, "dynamics_params": str})
     with open_hdf5(path) as file:
         type_index, columns, group = _read_population(file, "v1", table, types_path)
         order = json.loads(group.attrs.get("column_order", "{}"))
@@ -154,7 +154,7 @@ def read_lgn_units(path, types_path):
     pandas.DataFrame
         One row per unit, columns as in Circuit.lgn_units.
     """
-    table = read_type_table(types_path, "node_type_id", ("pop_name",))
+    table = read_type_table(types_path, "node_type_id", {"pop_name": str})
     with open_hdf5(path) as file:
         kind, columns, group = _read_population(file, "lgn", table, types_path)
         order = json.loads(group.attrs.get("column_order", "null")) or _LGN_COLUMNS
@@ -168,7 +168,7 @@ def read_lgn_units(path, types_path):
 
 def count_background_units(path, types_path):
     """Number of background units in a node file."""
-    table = read_type_table(types_path, "node_type_id", ())
+    table = read_type_table(types_path, "node_type_id", {})
     with open_hdf5(path) as file:
         return len(_read_population(file, "bkg", table, types_path)[0])
 

@@ -1,9 +1,11 @@
 """What all SONATA files share: type tables, JSON files, provenance attributes, paths that stay inside the folder."""
 
 import json
+from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from twincortex.models.circuit import validate
@@ -24,33 +26,41 @@ def read_type_table(path, index, columns):
     path : Path
     index : str
         ``"node_type_id"`` or ``"edge_type_id"``; unique integers.
-    columns : sequence of str
-        Columns that must be there.
+    columns : dict of str -> type
+        Columns that must be there, and what they hold: str or float.
 
     Returns
     -------
     pandas.DataFrame
+        These columns only.
 
     Raises
     ------
     InputError
-        The file or a column is missing, an id is not an integer or occurs twice.
+        The file or a column is missing, a value is not what it has to be, an id occurs twice.
     """
     if not path.is_file():
-        raise InputError(f"{path} does not exist. Expected the table of types that circuit_config.json names.")
+        raise InputError(f"{path} does not exist. Expected a SONATA table of types. Is the circuit complete?")
     try:
-        table = pd.read_csv(path, sep=" ", na_values=["NULL"], keep_default_na=False, float_precision="round_trip")
-    except (ValueError, UnicodeDecodeError) as error:
+        # As text first: converted by Python, floats come back bit by bit with every version of pandas.
+        table = pd.read_csv(path, sep=" ", dtype=str, keep_default_na=False)
+    except ValueError as error:
         raise InputError(f"{path} is not a table of types: {error}. Expected columns separated by spaces.") from error
-    for column in (index, *columns):
-        if column not in table:
-            raise InputError(f"{path} has no column {column!r}; {near_name_hint(column, map(str, table))}.")
-    if table[index].dtype.kind not in "iu":
-        raise InputError(f"{path}: column {index} holds values that are not whole numbers. Is the file cut short?")
-    twice = table[index][table[index].duplicated()].to_numpy()
-    if len(twice):
+    typed = {name: _convert(path, table, name, kind) for name, kind in {index: int, **columns}.items()}
+    twice = [id_ for id_, count in Counter(typed[index]).items() if count > 1]
+    if twice:
         raise InputError(f"{path}: {index} {first_offenders(twice)} occurs twice. Expected each type once.")
-    return table.set_index(index)
+    ids = pd.Index(np.array(typed.pop(index), dtype=np.int64), name=index)
+    return pd.DataFrame(typed, index=ids)
+
+
+def _convert(path, table, column, kind):
+    if column not in table:
+        raise InputError(f"{path} has no column {column!r}; {near_name_hint(column, map(str, table))}.")
+    try:
+        return [kind(value) for value in table[column]]
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InputError(f"{path}: column {column}: {error}. Is the file cut short or damaged?") from error
 
 
 def read_json(path):

@@ -23,8 +23,8 @@ def pixel_centres():
 class Movie:
     """What all stimuli share. Frames are made when asked for, so that long movies need no memory.
 
-    Pixel (row, column) is centred at azimuth column + 0.5 deg and elevation row + 0.5 deg; row 0 is the lowest, elevation
-    runs upwards.
+    Pixel (row, column) is centred at azimuth column + 0.5 deg and elevation row + 0.5 deg; row 0 is the lowest,
+    elevation runs upwards.
 
     Attributes
     ----------
@@ -182,14 +182,14 @@ class RecordedMovie(Movie):
         shape = np.shape(self.recording)
         if len(shape) != 3 or shape[0] == 0 or shape[1:] != (N_ROWS, N_COLUMNS):
             raise InputError(
-                f"movie of shape {shape}: expected (frames, {N_ROWS}, {N_COLUMNS}), one frame per ms and one degree per "
-                "pixel. Resample it."
+                f"movie of shape {shape}: expected (frames, {N_ROWS}, {N_COLUMNS}), one frame per ms and one degree "
+                "per pixel. Resample it."
             )
         bad = [number for number, frame in enumerate(self.recording) if not np.abs(frame).max() <= 1]  # NaN is bad too
         if bad:
             raise InputError(
-                f"movie: luminance outside -1 to 1, or not finite, in frames {first_offenders(bad)}. Rescale it so that "
-                "gray is 0."
+                f"movie: luminance outside -1 to 1, or not finite, in frames {first_offenders(bad)}. Rescale it so "
+                "that gray is 0."
             )
 
     @property

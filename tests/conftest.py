@@ -38,3 +38,11 @@ def _no_file_left_in_the_repository():
     yield
     left = sorted(str(path.relative_to(REPOSITORY)) for path in repository_files() - before)
     assert not left, f"files left in the repository while this test ran: {left[:5]} ({len(left)} in all). Use tmp_path."
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """The column of size tiny, seed 1."""
+    from twincortex.models.column import build_column
+
+    return build_column("tiny", seed=1)

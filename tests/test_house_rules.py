@@ -248,7 +248,7 @@ RULES = {
         Rule(swallowed_exception, Source("models/a.py", "try:\n    f()\nexcept Exception:\n    pass")),
         Rule(star_import, Source("models/a.py", "from numpy import *")),
         Rule(prints, Source("models/a.py", "def f():\n    print(1)"), OURS, COMMAND_LINE),
-        Rule(work_at_import, Source("models/a.py", "numpy.random.seed(1)"), OURS, ("training/train.py",)),
+        Rule(work_at_import, Source("models/a.py", "numpy.random.seed(1)"), OURS, ("models/openmp.py",)),
         Rule(missing_docstring, Source("models/a.py", '"""A."""\ndef f(): ...'), OURS),
         Rule(place_of_one_machine, Source("models/a.py", "x = '/" + "work/data'")),
         Rule(vague_file_name, Source("models/spike_utils.py", "")),

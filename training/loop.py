@@ -54,6 +54,7 @@ def start_training(circuit, config):
     InputError
         Unknown optimizer or projection.
     """
+    torch.set_num_threads(config.threads)
     choice = config.optimization
     for name, known in [(choice.optimizer, OPTIMIZERS), *((name, circuit.projections) for name in choice.projections)]:
         if name not in known:

@@ -6,15 +6,9 @@ weights/ (trained weights as SONATA edges), held_out.json and figures/. Its last
 
 import hashlib
 import json
-import os
 import sys
 from pathlib import Path
 
-# Several OpenMP runtimes in one process spin against each other; this has to be set before torch is imported.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-os.environ.setdefault("GOMP_SPINCOUNT", "0")
-
-import torch
 from tqdm import tqdm
 
 from twincortex.models.column import build_column
@@ -42,7 +36,6 @@ CHECKPOINT_EVERY = 10
 def main(arguments=None):
     """Read the configuration, build, train, test, draw."""
     config, out, resume, text = read_config(arguments)
-    torch.set_num_threads(config.threads)
     record = RunRecord(resume or out, text, resume=bool(resume))
     circuit = _open_circuit(config.circuit, record.folder)
     state = start_training(circuit, config)

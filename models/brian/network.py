@@ -166,11 +166,14 @@ def _synapses(plan, pathway, source, inbox):
         inbox,
         "w : amp (constant)",
         on_pre="weight_post += w",
-        delay=pathway.delay * plan.run.dt * brian2.ms,
+        delay=pathway.delays[0] * plan.run.dt * brian2.ms if pathway.has_one_delay else None,
         name=pathway.name,
         namespace={},
     )
     sources, targets = pathway.endpoints(plan.circuit.projections[pathway.projection])
     synapses.connect(i=sources, j=targets)
     synapses.w = plan.arrays[f"{pathway.name}.w"] * brian2.amp
+    if not pathway.has_one_delay:
+        # Whole steps: Brian2 rounds halves up where the circuit rounds them to even.
+        synapses.delay = pathway.synaptic_delays() * plan.run.dt * brian2.ms
     return synapses

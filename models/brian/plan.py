@@ -13,36 +13,41 @@ from twincortex.models.propagators import Propagators, compute_propagators
 from twincortex.models.recording import Run
 
 AMPERE_PER_PA = 1e-12
+MANY_CONNECTIONS = 5_000_000
 
 
 @dataclass(frozen=True)
 class Pathway:
-    """The connections of one projection that share a delay: one Synapses object.
+    """One Synapses object: the connections of a projection, or those of them that share a delay.
 
-    One object per delay, with the delay as its constant, because Brian2CUDA runs per-connection delays on a single
-    multiprocessor. Its first connection is there twice, the first time with weight 0: Brian2CUDA stops its slow search
-    for duplicates at the first one, and Brian2 would write an array of a single weight into the program text, where a
-    re-run could not replace it.
+    Its first connection is there twice, the first time with weight 0: Brian2CUDA stops its slow search for duplicates at
+    the first one, and Brian2 would write an array of a single weight into the program text, where a re-run could not
+    replace it.
 
     Attributes
     ----------
     name : str
-        Projection and delay, for example ``"lgn_to_v1_2"``.
+        Projection, and delay where there is one: ``"lgn_to_v1_2"``.
     projection, source : str
-    delay : int
-        Steps.
     copies : int
         Replicas of every source unit (see ``external_spikes.py``).
     edges : (e,) int array
         Positions in the canonical order of the projection.
+    delays : (e,) int array
+        Steps.
     """
 
     name: str
     projection: str
     source: str
-    delay: int
     copies: int
     edges: np.ndarray
+    delays: np.ndarray
+
+    @property
+    def has_one_delay(self):
+        """Whether all connections share their delay."""
+        return bool((self.delays == self.delays[0]).all())
 
     def endpoints(self, projection):
         """Sources and targets of every synapse.
@@ -56,16 +61,24 @@ class Pathway:
         sources, targets : (1 + copies * e,) int32 arrays
             Targets are elements of the inbox, post * n_receptors + receptor.
         """
-        sources, targets = projection.sources()[self.edges], projection.target[self.edges]
         replica = np.repeat(np.arange(self.copies, dtype=np.int32), len(self.edges))
-        sources = np.tile(sources, self.copies) + replica * np.int32(projection.n_sources)
-        targets = np.tile(targets, self.copies)
-        return np.concatenate([sources[:1], sources]), np.concatenate([targets[:1], targets])
+        sources = np.tile(projection.sources()[self.edges], self.copies) + replica * np.int32(projection.n_sources)
+        targets = np.tile(projection.target[self.edges], self.copies)
+        return _with_first_twice(sources), _with_first_twice(targets)
+
+    def synaptic_delays(self):
+        """Delay of every synapse, (1 + copies * e,) int [steps]."""
+        return _with_first_twice(np.tile(self.delays, self.copies).astype(np.int64))
 
     def weights(self, projection):
         """Weight of every synapse, (1 + copies * e,) float64 [A]."""
-        weight = projection.weight[self.edges].astype(np.float64) * AMPERE_PER_PA
-        return np.concatenate([[0.0], np.tile(weight, self.copies)])
+        weight = _with_first_twice(np.tile(projection.weight[self.edges].astype(np.float64), self.copies))
+        weight[0] = 0
+        return weight * AMPERE_PER_PA
+
+
+def _with_first_twice(values):
+    return np.concatenate([values[:1], values])
 
 
 @dataclass(frozen=True)
@@ -94,7 +107,7 @@ class Plan:
     arrays: dict[str, np.ndarray]
 
 
-def plan_network(circuit, inputs, run, equation_set=None):
+def plan_network(circuit, inputs, run, equation_set=None, one_delay_each=None):
     """Decide which Brian2 objects simulate a circuit, and with which numbers.
 
     Parameters
@@ -105,6 +118,10 @@ def plan_network(circuit, inputs, run, equation_set=None):
     run : Run
     equation_set : EquationSet, optional
         Default: GLIF3 with the receptors of the circuit.
+    one_delay_each : bool, optional
+        One Synapses object per delay and projection, instead of one per projection. Brian2CUDA needs it: it runs mixed
+        delays on a single multiprocessor. On a CPU it takes 40 % off the time of an event and 2 s of compiling per
+        object on top; default: for circuits of more than 5 million connections.
 
     Returns
     -------
@@ -124,7 +141,9 @@ def plan_network(circuit, inputs, run, equation_set=None):
     propagators = compute_propagators(equation_set, circuit.node_types, run.dt, run.after_spike_current)
     constants = tuple(cell_model_constants(propagators, circuit.node_types))
     spike_inputs = plan_spike_inputs(circuit, inputs, run)
-    pathways = tuple(_plan_pathways(circuit, spike_inputs, run.dt))
+    if one_delay_each is None:
+        one_delay_each = sum(projection.n_edges for projection in circuit.projections.values()) > MANY_CONNECTIONS
+    pathways = tuple(_plan_pathways(circuit, spike_inputs, run.dt, one_delay_each))
     arrays = {f"cell_models.{constant.name}": at_least_two(constant.values) for constant in constants}
     for name, spike_input in spike_inputs.items():
         generators, timebins = generator_arrays(spike_input, inputs.get(name), run)
@@ -136,12 +155,15 @@ def plan_network(circuit, inputs, run, equation_set=None):
     return Plan(circuit, run, propagators, constants, pathways, spike_inputs, arrays)
 
 
-def _plan_pathways(circuit, spike_inputs, dt):
+def _plan_pathways(circuit, spike_inputs, dt, one_delay_each):
     for name, projection in circuit.projections.items():
         steps = projection.delay_steps(dt)
         copies = spike_inputs[projection.source].copies if projection.source in spike_inputs else 1
-        for delay in np.unique(steps).tolist():
-            yield Pathway(f"{name}_{delay}", name, projection.source, delay, copies, np.flatnonzero(steps == delay))
+        parts = {f"{name}_{delay}": np.flatnonzero(steps == delay) for delay in np.unique(steps).tolist()}
+        if not one_delay_each:
+            parts = {name: np.arange(projection.n_edges)} if projection.n_edges else {}
+        for part, edges in parts.items():
+            yield Pathway(part, name, projection.source, copies, edges, steps[edges])
 
 
 def _check_current(circuit, run):

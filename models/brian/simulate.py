@@ -3,7 +3,11 @@
 from twincortex.models.brian.outcome import ENGINES, as_recording
 from twincortex.models.brian.plan import plan_network
 from twincortex.models.brian.runtime import run_in_process
+from twincortex.models.brian.standalone import run_standalone
+from twincortex.models.brian.toolchain import cpp_toolchain
 from twincortex.models.errors import InputError, near_name_hint
+
+TOOLCHAINS = {"cpp": cpp_toolchain}
 
 
 def simulate(circuit, inputs, run, target="cpp", equation_set=None, root=None, strict=True):
@@ -41,5 +45,9 @@ def simulate(circuit, inputs, run, target="cpp", equation_set=None, root=None, s
         raise InputError(f"target {target!r} is unknown; {near_name_hint(target, ENGINES)}.")
     plan = plan_network(circuit, inputs, run, equation_set)
     settings = {"strict": strict}
-    outcome = run_in_process(plan, target, strict)
+    if target in TOOLCHAINS:
+        outcome, project = run_standalone(plan, TOOLCHAINS[target](strict), root)
+        settings["project"] = project.folder.name
+    else:
+        outcome = run_in_process(plan, target, strict)
     return as_recording(outcome, plan, target, settings)

@@ -1,1 +1,5 @@
-"""Build a column of mouse V1."""
+"""Build a column of mouse V1: placement, recurrent, thalamic and background connections, synaptic weights."""
+
+from twincortex.models.column.build import build_column
+
+__all__ = ["build_column"]

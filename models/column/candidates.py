@@ -1,7 +1,7 @@
 """Candidate connections onto one target: a hazard walk through the grid that stops only at neurons likely to connect.
 
-Testing every pair costs N^2. Instead each neuron becomes a candidate with a probability slightly above its probability p
-of connecting, and is then accepted with the ratio of the two: what remains is exactly Bernoulli(p), for every pair.
+Testing every pair costs N^2. Instead each neuron becomes a candidate with a probability slightly above its probability
+p of connecting, and is then accepted with the ratio of the two: what remains is exactly Bernoulli(p), for every pair.
 """
 
 import math
@@ -122,7 +122,7 @@ def find_candidates(rule, target, cells, key, found, n_found):
         return n_found
     if peak * cells.largest > WALK_BELOW:
         n_found = take_likely_cells(cells, WALK_BELOW / peak, found, n_found)
-    # -log(1 - p) lies below its chord between 0 and the likeliest, so this is enough hazard for every bound up to there.
+    # -log(1 - p) lies below its chord from 0 to the likeliest, so this is enough hazard for every bound up to there.
     hazard_per_bound = -math.log1p(-likeliest) / likeliest * peak
     return walk_cells(cells, WALK_BELOW / peak, hazard_per_bound, key, found, n_found)
 

@@ -60,8 +60,8 @@ class Target(NamedTuple):
 def connection_probability(rule, target, x, z, tuning_angle):
     """Probability of a connection from a neuron at (x, z) with a tuning angle to a target.
 
-    ``p = min(1, pmax G O size / mean size)``, with G a Gaussian of peak 1, displaced and stretched along the tuning axis
-    of the target, and O falling linearly from 2/(1+b) at the same orientation to 2b/(1+b) at the orthogonal one.
+    ``p = min(1, pmax G O size / mean size)``, with G a Gaussian of peak 1, displaced and stretched along the tuning
+    axis of the target, and O falling linearly from 2/(1+b) at the same orientation to 2b/(1+b) at the orthogonal one.
 
     Parameters
     ----------

@@ -30,8 +30,8 @@ def build_lgn_units(seed):
 
     Source
     ------
-    biorealistic-v1-model, base_props/lgn_models.csv and build_network.py. The sources shrink the field of small columns;
-    here it is whole at every size, because a cell of L4 PV looks for 2,500 units.
+    biorealistic-v1-model, base_props/lgn_models.csv and build_network.py. There small columns get a small field; here
+    it is whole at every size, because a cell of L4 PV looks for 2,500 units.
     """
     rng = philox(seed, "lgn_units")
     types = read_lgn_units()
@@ -39,7 +39,7 @@ def build_lgn_units(seed):
 
 
 def _units_of_type(rng, model, unit_type):
-    corners = np.mgrid[0 : FIELD_WIDTH : TILE, 0 : FIELD_HEIGHT : TILE].reshape(2, -1)
+    corners = np.mgrid[0:FIELD_WIDTH:TILE, 0:FIELD_HEIGHT:TILE].reshape(2, -1)
     corners = np.repeat(corners, unit_type.n_per_tile, axis=1)
     n_units = corners.shape[1]
     x, y = corners + rng.uniform(0.0, TILE, size=(2, n_units))

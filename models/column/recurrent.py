@@ -1,7 +1,7 @@
 """Recurrent connections of a column: who connects to whom, with which delay, onto which receptor.
 
-Targets are drawn in parallel, each from its own random streams, so the network does not depend on the number of threads.
-Memory stays near that of the finished connections: until they are sorted by source they take 4 bytes each.
+Targets are drawn in parallel, each from its own random streams, so the network does not depend on the number of
+threads. Memory stays near that of the finished connections: until they are sorted by source they take 4 bytes each.
 """
 
 import os

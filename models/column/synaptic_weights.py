@@ -1,117 +1,70 @@
 """Weights of the recurrent connections: a lognormal PSP, scaled to the size and the excitability of the target."""
 
+import itertools
 import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from scipy.special import ndtri
 
 from twincortex.models.column.hashed_draws import uniform_per_pair
-from twincortex.models.column.unit_psp import unit_psps
+from twincortex.models.column.unit_psp import unit_psp
+from twincortex.models.column.weight_rules import Pairs
 from twincortex.models.errors import InputError, near_name_hint
-from twincortex.models.parameters import POSTSYNAPTIC_CLASSES, read_class_pairs, read_populations, receptor_layout
+from twincortex.models.parameters import (
+    POSTSYNAPTIC_CLASSES,
+    read_cell_models,
+    read_class_pairs,
+    read_populations,
+    read_synapse_kinetics,
+    receptor_layout,
+)
 from twincortex.models.randomness import stream_key
 
+UNIT_PSPS = ("recomputed", "published")
 # PSPs beyond these quantiles are cut off.
 LOWEST_QUANTILE, HIGHEST_QUANTILE = 0.001, 0.999
-# Where the synapse counts of the targets vary more than their PSPs, weights vary by this shape only.
+# Where the synapse counts of the targets vary more than the PSPs, weights vary by this shape only.
 SMALLEST_SHAPE = 0.001
-# Peak over mean of the density of direction differences between excitatory cells, like to like.
-LIKE_TO_LIKE_PEAK = 4 / 3
-# Jitter of the preferred direction in the like-to-like rule, by whether both cells are inhibitory [deg].
-DIRECTION_JITTER, DIRECTION_JITTER_INHIBITORY = 5.0, 10.0
 
 _CHUNK = 1 << 19  # connections at a time, to keep the working arrays small
 
 
-class Pairs(NamedTuple):
-    """What the quantile of a connection's PSP may depend on; arrays over connections.
-
-    Attributes
-    ----------
-    draw : (n,) float64 array
-        Uniform in (0, 1).
-    direction_difference : (n,) float64 array [deg]
-        Tuning angle of the target minus that of the source, -360 to 360.
-    pre_excitatory, post_excitatory : (n,) bool arrays
-    """
-
-    draw: np.ndarray
-    direction_difference: np.ndarray
-    pre_excitatory: np.ndarray
-    post_excitatory: np.ndarray
-
-
-def any_quantile(pairs):
-    """PSPs independent of tuning: the rule of the paper's networks (``-nll``, no like-to-like)."""
-    return pairs.draw
-
-
-def like_to_like_quantile(pairs):
-    """Stronger PSPs between cells of similar direction preference.
-
-    Source
-    ------
-    biorealistic-v1-model, build_network.py (syn_weight_by_experimental_distribution, delta_theta_cdf).
-    """
-    both_excitatory = pairs.pre_excitatory & pairs.post_excitatory
-    jitter = np.where(pairs.pre_excitatory | pairs.post_excitatory, DIRECTION_JITTER, DIRECTION_JITTER_INHIBITORY)
-    jitter = np.where(both_excitatory, 0.0, jitter * ndtri(pairs.draw))
-    difference = np.abs(np.abs((pairs.direction_difference + jitter) % 360 - 180) - 180)
-    return np.where(both_excitatory, 1 - direction_difference_cdf(difference), 1 - difference / 180)
-
-
-def direction_difference_cdf(difference):
-    """Share of excitatory pairs with a smaller direction difference.
-
-    Parameters
-    ----------
-    difference : array [deg]
-        0 to 180.
-
-    Returns
-    -------
-    array
-        Integral of a density that falls linearly from 0 to 90 degrees and rises again to 180.
-    """
-    same, orthogonal = LIKE_TO_LIKE_PEAK, 2 - LIKE_TO_LIKE_PEAK
-    x = difference - 90
-    curvature = np.where(x < 0, 0.5, -0.5) * (orthogonal - same) / 90
-    return (curvature * x**2 + orthogonal * x) / (90 * (same + orthogonal)) + 0.5
-
-
-WEIGHT_RULES = {"none": any_quantile, "like_to_like": like_to_like_quantile}
-
-
-class WeightTables(NamedTuple):
-    """Lognormal law of the weights.
+class WeightLaw(NamedTuple):
+    """Lognormal law of the weights, per presynaptic class and cell model of the target.
 
     Attributes
     ----------
     shape : (n_classes, M) float64 array
-        Standard deviation of the logarithm; ``[presynaptic class, cell model of the target]``.
+        Standard deviation of the logarithm.
     median : (n_classes, M) float64 array [pA]
-        Signed; to be divided by the target size.
+        Signed; to be divided by the number of synapses onto the target.
+    synapse_class : (M,) int64 array
+        Index into POSTSYNAPTIC_CLASSES.
+    is_excitatory : (M,) bool array
     """
 
     shape: np.ndarray
     median: np.ndarray
+    synapse_class: np.ndarray
+    is_excitatory: np.ndarray
 
 
-def weight_tables(node_types, unit_psp="recomputed"):
-    """Law of the weights per presynaptic class and cell model of the target.
+def weight_law(node_types, unit_psp_source="recomputed"):
+    """Law of the weights of all kinds of connections.
 
     Parameters
     ----------
     node_types : NodeTypes
-    unit_psp : str
-        See ``unit_psps``.
+    unit_psp_source : str
+        See ``unit_psp_table``.
 
     Returns
     -------
-    WeightTables
-        With PSP lognormal (s, m) of the pair of classes, target sizes lognormal (s_n, S) of mean M, unit PSP U:
+    WeightLaw
+        With the PSPs of a pair of classes lognormal (s, m), target sizes lognormal (s_n, S) and unit PSP U:
         ``shape = sqrt(s^2 - s_n^2)`` and ``median = sign m S / U``, so that over targets of all sizes the PSPs are
         lognormal (s, m) again.
 
@@ -120,21 +73,54 @@ def weight_tables(node_types, unit_psp="recomputed"):
     biorealistic-v1-model, build_network.py (syn_weight_by_experimental_distribution).
     """
     populations = read_populations().loc[node_types.pop_name]
-    unit = unit_psps(unit_psp).loc[node_types.node_type_id]
-    pairs = read_class_pairs()
+    unit = unit_psp_table(unit_psp_source).loc[node_types.node_type_id]
     is_excitatory = read_populations().drop_duplicates("synapse_class").set_index("synapse_class").ei == "e"
     size_shape, size_scale = populations.n_synapses_shape.to_numpy(), populations.n_synapses_scale.to_numpy()
-    shape, median = [], []
+    shapes, medians = [], []
     for pre in POSTSYNAPTIC_CLASSES:
-        law = pairs.reindex([(pre, post) for post in populations.synapse_class])
-        variance = law.psp_shape.to_numpy() ** 2 - size_shape**2
-        shape.append(np.where(variance < 0, SMALLEST_SHAPE, np.sqrt(np.maximum(variance, 0))))
+        psp = read_class_pairs().reindex([(pre, post) for post in populations.synapse_class])
+        variance = psp.psp_shape.to_numpy() ** 2 - size_shape**2
+        shapes.append(np.where(variance < 0, SMALLEST_SHAPE, np.sqrt(np.maximum(variance, 0))))
         sign = 1.0 if is_excitatory[pre] else -1.0
-        median.append(sign * law.psp_scale_mV.to_numpy() * size_scale / unit[pre].to_numpy())
-    return WeightTables(np.stack(shape), np.stack(median))
+        medians.append(sign * psp.psp_scale_mV.to_numpy() * size_scale / unit[pre].to_numpy())
+    synapse_class = populations.synapse_class.map(POSTSYNAPTIC_CLASSES.index).to_numpy(dtype=np.int64)
+    return WeightLaw(np.stack(shapes), np.stack(medians), synapse_class, (populations.ei == "e").to_numpy())
 
 
-def draw_weights(topology, nodes, node_types, seed, options, n_threads=None):
+def unit_psp_table(source="recomputed"):
+    """Unit PSP of every cell model for every presynaptic class.
+
+    Parameters
+    ----------
+    source : str
+        ``"recomputed"`` from the kinetics and the cell parameters of our tables, or ``"published"``: the numbers behind
+        the paper's weights, which are older than its kinetics and differ by up to 70 % for some inhibitory classes.
+
+    Returns
+    -------
+    pandas.DataFrame [mV / pA]
+        Index node_type_id (201 rows), columns the nine classes.
+
+    Raises
+    ------
+    InputError
+        Unknown source.
+    """
+    if source not in UNIT_PSPS:
+        raise InputError(f"unknown unit PSPs {source!r}: {near_name_hint(source, UNIT_PSPS)}")
+    models = read_cell_models()
+    post_class = read_populations().synapse_class[models.pop_name]
+    columns = {}
+    for pre in POSTSYNAPTIC_CLASSES:
+        pairs = [(pre, post) for post in post_class]
+        kinetics = read_synapse_kinetics().reindex(pairs)[["tau_fast_ms", "tau_slow_ms", "amp_slow"]].to_numpy().T
+        columns[pre] = unit_psp(models.C_m_pF, models.g_nS, *kinetics)
+        if source == "published":
+            columns[pre] = columns[pre] / read_class_pairs().unit_psp_published_ratio.reindex(pairs).to_numpy()
+    return pd.DataFrame(columns, index=models.index)
+
+
+def draw_weights(topology, nodes, law, rule, seed, n_threads=None):
     """Draw the weight of every recurrent connection.
 
     Parameters
@@ -142,23 +128,20 @@ def draw_weights(topology, nodes, node_types, seed, options, n_threads=None):
     topology : Topology or Projection
         Connections by source.
     nodes : Nodes
-    node_types : NodeTypes
+    law : WeightLaw
+    rule : callable
+        One of WEIGHT_RULES.
     seed : int
-    options : WeightOptions
     n_threads : int, optional
         All processors by default; the result does not depend on it.
 
     Returns
     -------
     (E,) float32 array [pA]
-        Negative for inhibitory sources; a function of (seed, source, target) alone.
+        Not positive for inhibitory sources; a function of the seed and of the two neurons alone.
     """
-    n_receptors = receptor_layout().n_receptors
-    tables = weight_tables(node_types, options.unit_psp)
-    quantile = WEIGHT_RULES[options.weight_rule]
-    populations = read_populations().loc[node_types.pop_name]
-    class_number = populations.synapse_class.map(POSTSYNAPTIC_CLASSES.index).to_numpy(dtype=np.int64)[nodes.type_index]
-    excitatory = (populations.ei == "e").to_numpy()[nodes.type_index]
+    n_receptors, n_neurons = receptor_layout().n_receptors, len(nodes.x)
+    synapse_class, is_excitatory = law.synapse_class[nodes.type_index], law.is_excitatory[nodes.type_index]
     key = stream_key(seed, "column: recurrent weights")
     weight = np.empty(len(topology.target), dtype=np.float32)
 
@@ -167,14 +150,13 @@ def draw_weights(topology, nodes, node_types, seed, options, n_threads=None):
         pre = np.repeat(np.arange(*rows), np.diff(topology.indptr[rows[0] : rows[1] + 1]))
         post = topology.target[begin:end] // n_receptors
         difference = nodes.tuning_angle[post] - nodes.tuning_angle[pre]
-        pairs = Pairs(uniform_per_pair(key, pre, post), difference, excitatory[pre], excitatory[post])
-        z = ndtri(np.clip(quantile(pairs), LOWEST_QUANTILE, HIGHEST_QUANTILE))
-        law = class_number[pre], nodes.type_index[post]
-        weight[begin:end] = tables.median[law] / nodes.target_size[post] * np.exp(tables.shape[law] * z)
+        pairs = Pairs(uniform_per_pair(key, pre, post), difference, is_excitatory[pre], is_excitatory[post])
+        deviations = ndtri(np.clip(rule(pairs), LOWEST_QUANTILE, HIGHEST_QUANTILE))
+        kind = synapse_class[pre], nodes.type_index[post]
+        weight[begin:end] = law.median[kind] / nodes.target_size[post] * np.exp(law.shape[kind] * deviations)
 
-    # At least one row each; a row is never split.
-    starts = np.unique(np.searchsorted(topology.indptr, np.arange(0, len(weight), _CHUNK)))
-    borders = [0, *starts[(starts > 0) & (starts < len(nodes.x))], len(nodes.x)]
+    borders = np.searchsorted(topology.indptr, np.arange(0, len(weight), _CHUNK))
+    borders = np.unique([0, *np.minimum(borders, n_neurons), n_neurons])
     with ThreadPoolExecutor(n_threads or os.cpu_count()) as pool:
-        list(pool.map(fill, zip(borders[:-1], borders[1:], strict=True)))
+        list(pool.map(fill, itertools.pairwise(borders)))
     return weight

@@ -86,8 +86,8 @@ def digest_of_sources():
 def compiled_kernel(sources):
     """Compile the kernel, or load it from numba's cache on disk.
 
-    numba notices an edit of this file only, not of the formula that the kernel calls. What a kernel closes over is part of
-    the key of its cache, hence ``sources``, the digest of all files.
+    numba notices an edit of this file only, not of the formula that the kernel calls. What a kernel closes over is part
+    of the key of its cache, hence ``sources``, the digest of all files.
     """
 
     @njit(cache=True, nogil=True)
@@ -112,7 +112,7 @@ def connect_block(wiring, block, bound, found, sources, in_degree):
 
 @njit
 def connect_target(wiring, i, bound, found, sources, n_sources):
-    """Draw the connections onto neuron i behind ``sources[:n_sources]``; returns the new number, -1 if they do not fit."""
+    """Draw the connections onto neuron i behind ``sources[:n_sources]``; returns the new end, or -1 without room."""
     grid, post_type = wiring.grid, wiring.targets.cell_type[i]
     target = target_at(wiring.targets, i)
     walk_key, accept_key = splitmix64(wiring.walk_key, i), splitmix64(wiring.accept_key, i)
@@ -123,9 +123,7 @@ def connect_target(wiring, i, bound, found, sources, n_sources):
         this_cloud = (grid.cell_um[pre_type], rule.displacement, rule.sigma_along, rule.sigma_across)
         if this_cloud != cloud:
             cloud, largest = this_cloud, bound_distance_factor(rule, target, grid, pre_type, bound)
-        cells = BoundedCells(
-            grid.cell_start[pre_type], grid.n_in_cell[pre_type], bound, largest, grid.n_rows[pre_type]
-        )
+        cells = BoundedCells(grid.cell_start[pre_type], grid.n_in_cell[pre_type], bound, largest, grid.n_rows[pre_type])
         n_before = n_found
         n_found = find_candidates(rule, target, cells, splitmix64(walk_key, pre_type), found, n_before)
         describe_candidates(rule, grid, found, n_before, n_found)

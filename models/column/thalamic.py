@@ -11,7 +11,6 @@ import scipy.stats
 
 from twincortex.models.circuit import Projection
 from twincortex.models.column.lgn_units import FIELD_HEIGHT, FIELD_WIDTH, TILE
-from twincortex.models.column.synaptic_weights import unit_psp
 from twincortex.models.column.thalamic_sampling import (
     COMPOSITE_TOLERANCE,
     MAX_SYNAPSES,
@@ -23,6 +22,7 @@ from twincortex.models.column.thalamic_sampling import (
     connect_cells,
     sort_by_unit,
 )
+from twincortex.models.column.unit_psp import unit_psp
 from twincortex.models.errors import InputError, first_offenders
 from twincortex.models.parameters import (
     read_cell_models,
@@ -36,6 +36,7 @@ from twincortex.models.randomness import philox
 AZIMUTH_PER_UM, ELEVATION_PER_UM = 0.07, 0.04  # deg/um along x and z of the column: retinotopy
 SYNAPSE_SHARE = 0.2  # of the synapses of an L4 excitatory cell come from the LGN
 UNIT_PSP = 0.345  # mV, of one LGN synapse onto an L4 excitatory cell of mean size
+HIGHEST_FREQUENCY = 30  # Hz; that a cell prefers more has a probability of 1e-24
 _SHIFT_SIGN = {"sON": -1.0, "sOFF": -1.0, "tOFF": 1.0}  # against or along the tuning axis; composite units stay
 _CELLS_PER_TASK = 256
 
@@ -105,13 +106,12 @@ def lgn_synapse_weights(nodes, node_types):
     Returns
     -------
     (N,) float64 array [pA]
-        0.345 mV over the unit PSP of the cell model, scaled by the mean synapse count of L4 excitatory cells over that of
-        the cell, and damped for 11 cell models that were too active.
+        0.345 mV over the unit PSP of the cell model, scaled by the mean synapse count of L4 excitatory cells over that
+        of the cell, and damped for 11 cell models that were too active.
     """
-    parameters, receptors = node_types.parameters, node_types.receptor_parameters
-    kinetics = [np.take_along_axis(receptors[name], _exc_receptor(node_types)[:, None], 1)[:, 0] for name in receptors]
-    kinetics = dict(zip(receptors, kinetics, strict=True))
-    psp = unit_psp(parameters["C_m"], parameters["g"], kinetics["tau_fast"], kinetics["tau_slow"], kinetics["amp_slow"])
+    rows = np.arange(len(node_types.node_type_id)), _exc_receptor(node_types)
+    kinetics = (node_types.receptor_parameters[name][rows] for name in ("tau_fast", "tau_slow", "amp_slow"))
+    psp = unit_psp(node_types.parameters["C_m"], node_types.parameters["g"], *kinetics)
     damping = read_cell_models().lgn_damping.loc[node_types.node_type_id].to_numpy()
     l4 = read_populations().loc[lambda table: table.cell_type == "L4_Exc"].iloc[0]
     mean_l4_size = l4.n_synapses_scale * np.exp(l4.n_synapses_shape**2 / 2.0)
@@ -131,7 +131,8 @@ def subtype_preferences(temporal_frequency, ignored):
     Returns
     -------
     pandas.Series
-        By unit type. Within a family of n frequencies L, ``(1 - |f - L_k| / sum |f - L|) / (n - 1)``; composite units 1.
+        By unit type. Within a family of n frequencies L, ``(1 - |f - L_k| / sum |f - L|) / (n - 1)``; composite units
+        have 1.
     """
     preference = pd.Series(1.0, index=read_lgn_units().index)
     for family, frequencies in _families().items():
@@ -175,18 +176,12 @@ def _make_field(units):
 @cache
 def _make_rules():
     """Rules for the frequencies 0, 1, 2, ... Hz, for cells that ignore sON (even rows) and sOFF units (odd rows)."""
-    highest = _temporal_frequency(np.array([1.0 - 2.0**-53]), read_populations().lgn_poisson_parameter.max())
-    preference = np.array(
-        [
-            subtype_preferences(frequency, ignored)
-            for frequency in range(int(highest[0]) + 1)
-            for ignored in ("sON", "sOFF")
-        ]
-    )
+    frequencies = range(HIGHEST_FREQUENCY + 1)
+    preference = np.array([subtype_preferences(f, ignored) for f in frequencies for ignored in ("sON", "sOFF")])
     types = read_lgn_units()
     density = types.n_per_tile / TILE**2 * np.where(types.non_dominant == "", 1.0, COMPOSITE_TOLERANCE / 90.0)
     deadline = np.geomspace(1e-6, 1e30, 400)
-    # The integral of 1 - exp(-T w exp(-distance)) over the plane is 2 pi SPREAD^2 times the entire exponential integral.
+    # 1 - exp(-T w exp(-distance)), integrated over the plane, is 2 pi SPREAD^2 times the entire exponential integral.
     rate = np.maximum(preference[:, :, None] * deadline, 1e-300)
     entire = np.where(rate < 1e-8, rate, scipy.special.exp1(rate) + np.log(rate) + np.euler_gamma)
     expected = 2.0 * np.pi * SPREAD**2 * np.tensordot(entire, density.to_numpy(), axes=([1], [0]))
@@ -218,7 +213,8 @@ def _make_cells(nodes, node_types, seed):
 def _temporal_frequency(draw, mean):
     """Quantile of the Poisson distribution without its zero, for a draw from [0, 1); int64 [Hz]."""
     nothing = np.exp(-mean)
-    return np.maximum(scipy.stats.poisson.ppf(nothing + draw * (1.0 - nothing), mean), 1.0).astype(np.int64)
+    quantile = scipy.stats.poisson.ppf(nothing + draw * (1.0 - nothing), mean)
+    return np.clip(quantile, 1, HIGHEST_FREQUENCY).astype(np.int64)
 
 
 def _exc_receptor(node_types):
@@ -232,8 +228,8 @@ def _make_projection(nodes, node_types, connections, n_units):
     overflow = np.flatnonzero(connections.n_found < 0)
     if len(overflow):
         raise InputError(
-            f"LGN connections with more than {MAX_SYNAPSES:,} synapses onto cells {first_offenders(overflow)}: they do not "
-            "fit in 16 bits. Build with another seed."
+            f"LGN connections with more than {MAX_SYNAPSES:,} synapses onto cells {first_offenders(overflow)}: they do "
+            "not fit in 16 bits. Build with another seed."
         )
     target = np.arange(len(nodes.x)) * receptor_layout().n_receptors + _exc_receptor(node_types)[nodes.type_index]
     weight = lgn_synapse_weights(nodes, node_types)

@@ -138,7 +138,9 @@ def _collect(field, cells, preference, cell, deadline, arrivals):
             angle = field.tuning_angle[place] - cells.tuning_angle[cell]  # NaN in simple units, which passes
             if orientation_difference(angle) >= COMPOSITE_TOLERANCE:
                 continue
-            distance = _scaled_distance(dx * axis_x + dy * axis_y + SHIFT * field.shift[place], dy * axis_x - dx * axis_y)
+            distance = _scaled_distance(
+                dx * axis_x + dy * axis_y + SHIFT * field.shift[place], dy * axis_x - dx * axis_y
+            )
             time = -math.log(draw) / (preferred * math.exp(-distance))
             if time < deadline:
                 arrivals.order[n_found] = n_found
@@ -228,9 +230,10 @@ def _assign_multiplicities(order, distance, patience, multiplicity, n_synapses):
         for runner in racing[:n_same]:
             n_synapses[runner] = k
             last = max(last, time[runner])
-        for runner in racing[n_same:]:
-            patience[runner] = max(patience[runner] - math.exp(last - k * distance[runner]), 1e-300)
         given += n_same
+        if given < len(multiplicity):
+            for runner in racing[n_same:]:
+                patience[runner] = max(patience[runner] - math.exp(last - k * distance[runner]), 1e-300)
 
 
 @njit(cache=True, nogil=True)

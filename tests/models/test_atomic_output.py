@@ -39,7 +39,7 @@ def test_nothing_half_written_stays_behind(tmp_path, error):
 
 def test_an_existing_folder_is_kept_unless_told_otherwise(tmp_path):
     write_folder(tmp_path / "out", "one")
-    with pytest.raises(InputError, match="out exists already.*--overwrite"):
+    with pytest.raises(InputError, match=r"out exists already.*--overwrite"):
         write_folder(tmp_path / "out", "two")
     assert (tmp_path / "out" / "sub" / "data").read_text() == "one"
 
@@ -75,7 +75,7 @@ def test_an_empty_folder_may_be_filled(tmp_path):
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="out cannot be written.*choose another place"):
+    with pytest.raises(InputError, match=r"out cannot be written.*choose another place"):
         write_folder(tmp_path / "file" / "out", "one")
 
 

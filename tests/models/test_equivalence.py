@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from circuits import small_random_inputs
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,6 +7,8 @@ from twincortex.models.equivalence import Comparison, check_inputs, compare, mis
 from twincortex.models.errors import DivergedError, InputError
 from twincortex.models.recording import Recording, Run
 from twincortex.models.spikes import SpikeTrains, from_steps
+
+from circuits import small_random_inputs
 
 spike_lists = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2)), max_size=12)
 

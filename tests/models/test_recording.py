@@ -62,14 +62,14 @@ def test_neurons_that_cannot_be_recorded_are_refused(ids, message):
 
 
 def test_a_folder_that_is_no_recording_is_refused(tmp_path):
-    with pytest.raises(InputError, match="holds no run.json. Expected the --out folder of `twincortex simulate`"):
+    with pytest.raises(InputError, match=r"holds no run.json. Expected the --out folder of `twincortex simulate`"):
         read_recording(tmp_path)
 
 
 def test_a_cut_description_is_refused(tmp_path):
     write_recording(make_recording(), tmp_path / "out")
     (tmp_path / "out" / "run.json").write_text('{"engine": "tor')
-    with pytest.raises(InputError, match="run.json is damaged"):
+    with pytest.raises(InputError, match=r"run.json is damaged"):
         read_recording(tmp_path / "out")
 
 

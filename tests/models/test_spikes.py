@@ -137,10 +137,10 @@ def test_a_flipped_bit_in_the_data_is_found(tmp_path):
     place = content.find(np.array([500.0, 501.0]).tobytes())
     content[place] ^= 1
     path.write_bytes(content)
-    with pytest.raises(InputError, match="s.h5 cannot be read as HDF5"):
+    with pytest.raises(InputError, match=r"s.h5 cannot be read as HDF5"):
         read_spikes(path)
 
 
 def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(InputError, match="none.h5 does not exist"):
+    with pytest.raises(InputError, match=r"none.h5 does not exist"):
         read_spikes(tmp_path / "none.h5")

@@ -15,31 +15,30 @@ BEYOND_THE_END_MS = 30.0
 
 def create_neurons(network):
     """Create one glif_psc_double_alpha per row; in NEST's terms GLIF3, without adapting thresholds."""
-    neurons = nest.Create("glif_psc_double_alpha", len(network["V_th"]))
     scalars = ("V_th", "E_L", "V_reset", "g", "C_m", "t_ref")
     vectors = ("asc_decay", "asc_amps", "asc_r", "tau_syn_fast", "tau_syn_slow", "amp_slow")
-    for row, neuron in enumerate(neurons):
-        neuron.set(
-            {
-                "spike_dependent_threshold": False,
-                "adapting_threshold": False,
-                "after_spike_currents": True,
-                **{name: float(network[name][row]) for name in scalars},
-                **{name: network[name][row].tolist() for name in vectors},
-                "asc_init": [0.0] * network["asc_decay"].shape[1],
-                "V_m": float(network["E_L"][row]),
-            }
-        )
-    return neurons
+    parameters = [
+        {
+            "spike_dependent_threshold": False,
+            "adapting_threshold": False,
+            "after_spike_currents": True,
+            **{name: float(network[name][row]) for name in scalars},
+            **{name: network[name][row].tolist() for name in vectors},
+            "asc_init": [0.0] * network["asc_decay"].shape[1],
+            "V_m": float(network["E_L"][row]),
+        }
+        for row in range(len(network["V_th"]))
+    ]
+    return nest.Create("glif_psc_double_alpha", len(parameters), parameters)
 
 
 def create_spike_generators(network):
     """Create one generator per external unit; several spikes of a unit in one step are one time with a multiplicity."""
-    generators = nest.Create("spike_generator", int(network["n_units"]))
-    for unit, generator in enumerate(generators):
-        times, counts = np.unique(network["input_times"][network["input_units"] == unit], return_counts=True)
-        generator.set({"spike_times": times.tolist(), "spike_multiplicities": counts.tolist()})
-    return generators
+    order = np.argsort(network["input_units"], kind="stable")
+    ends = np.cumsum(np.bincount(network["input_units"], minlength=int(network["n_units"])))
+    spikes = [np.unique(times, return_counts=True) for times in np.split(network["input_times"][order], ends[:-1])]
+    parameters = [{"spike_times": times, "spike_multiplicities": n} if len(n) else {} for times, n in spikes]
+    return nest.Create("spike_generator", len(parameters), parameters)
 
 
 def connect(sources, neurons, network, prefix):

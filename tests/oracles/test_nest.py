@@ -1,23 +1,30 @@
 """NEST 3.10 (glif_psc_double_alpha) as an outside oracle: the same spikes, the same membrane potentials."""
 
 import dataclasses
+import functools
 import importlib.util
 
 import numpy as np
 import pytest
 
-from twincortex.models import surrogate
+from twincortex.models import brian, surrogate
+from twincortex.models.background import background_spikes
 from twincortex.models.circuit import Circuit, Nodes, sort_projection
+from twincortex.models.lgn import lgn_rates, lgn_spikes
 from twincortex.models.parameters import read_cell_models, read_populations
 from twincortex.models.recording import Run
+from twincortex.models.stimuli import make_stimulus
 
-from circuits import node_types_of, random_lgn_units, small_random_circuit, small_random_inputs
+from circuits import node_types_of, small_random_circuit, small_random_inputs, some_lgn_units
 from oracles import nest_network
 
 pytestmark = pytest.mark.skipif(not importlib.util.find_spec("nest"), reason="NEST is on PyPI for Linux only")
 
 # Both sides are exact: what is left are rounding errors of exponentials in float64, measured as 3e-12 mV.
 TOLERANCE_MV = 1e-8
+
+ENGINES = {"torch": surrogate.simulate, "brian": functools.partial(brian.simulate, target="numpy")}
+engines_and_steps = pytest.mark.parametrize(("engine", "dt"), [("torch", 1.0), ("torch", 0.25), ("brian", 1.0)])
 
 
 def single_cells():
@@ -40,7 +47,7 @@ def single_cells():
         "lgn_to_v1": to_every_cell("lgn", 2 * n_receptors, [1.0, 1.7, 3.0], 60.0),
         "bkg_to_v1": to_every_cell("bkg", n_receptors, [1.0], 30.0),
     }
-    return Circuit(nodes, node_types, random_lgn_units(rng, 2 * n_receptors), projections, {})
+    return Circuit(nodes, node_types, some_lgn_units(3, 2 * n_receptors), projections, {})
 
 
 def step_currents(circuit, n_steps, dt):
@@ -52,30 +59,46 @@ def step_currents(circuit, n_steps, dt):
     return current
 
 
-@pytest.mark.parametrize("dt", [1.0, 0.25])
-def test_single_cells_of_every_model_spike_as_in_nest(dt, tmp_path):
+@engines_and_steps
+def test_single_cells_of_every_model_spike_as_in_nest(engine, dt, tmp_path):
     circuit = single_cells()
     every_population = set(read_populations().index)
     current = step_currents(circuit, round(1000 / dt), dt)
     run = Run(1000.0, dt, tuple(range(circuit.n_neurons)), after_spike_current="step_mean", current=current)
     inputs = small_random_inputs(5, circuit, run.duration, dt, lgn_rate_Hz=10.0, bkg_rate_Hz=10.0)
 
-    ours = surrogate.simulate(circuit, inputs, run)
+    ours = ENGINES[engine](circuit, inputs, run)
     nest = nest_network.simulate(circuit, inputs, run, tmp_path)
 
     assert set(circuit.pop_name[nest.spikes.node_ids]) == every_population
     assert_same(ours, nest)
 
 
-@pytest.mark.parametrize("dt", [1.0, 0.25])
+@engines_and_steps
 @pytest.mark.parametrize("seed", [1, 2])
-def test_a_recurrent_network_of_160_neurons_spikes_as_in_nest(seed, dt, tmp_path):
+def test_a_recurrent_network_of_160_neurons_spikes_as_in_nest(seed, engine, dt, tmp_path):
     circuit = small_random_circuit(seed, n=160, in_degree=40)
     run = Run(1000.0, dt, tuple(range(circuit.n_neurons)), after_spike_current="step_mean")
     inputs = small_random_inputs(seed, circuit, run.duration, dt)
 
-    ours = surrogate.simulate(circuit, inputs, run)
+    ours = ENGINES[engine](circuit, inputs, run)
     nest = nest_network.simulate(circuit, inputs, run, tmp_path)
+
+    assert nest.spikes.n_spikes > 1000
+    assert_same(ours, nest)
+
+
+@pytest.mark.slow
+def test_the_tiny_column_under_a_grating_spikes_as_in_nest(tiny, tmp_path):
+    run = Run(1000.0, 1.0, tuple(range(tiny.n_neurons)), after_spike_current="step_mean")
+    movie = make_stimulus("grating", run.duration, direction=45.0)
+    inputs = {
+        "lgn": lgn_spikes(lgn_rates(tiny.lgn_units, movie), seed=1),
+        "bkg": background_spikes(run.duration, seed=1),
+    }
+
+    ours = surrogate.simulate(tiny, inputs, run)
+    nest = nest_network.simulate(tiny, inputs, run, tmp_path)
 
     assert nest.spikes.n_spikes > 1000
     assert_same(ours, nest)

@@ -1,0 +1,160 @@
+"""LGN rates and spikes: spontaneous and evoked rates, closed form against pixels, drift direction, spike statistics."""
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from twincortex.models.column.lgn_units import build_lgn_units
+from twincortex.models.errors import InputError
+from twincortex.models.lgn import LgnModel, lgn_rates, lgn_spikes
+from twincortex.models.parameters import read_lgn_units
+from twincortex.models.stimuli import DriftingGrating, Gray, RecordedMovie
+
+
+@pytest.fixture(scope="module")
+def units():
+    return build_lgn_units(seed=1)
+
+
+@pytest.fixture(scope="module")
+def some_units(units):
+    return units.iloc[::23].reset_index(drop=True)
+
+
+def test_gray_gives_the_tabulated_spontaneous_rates(units):
+    rates = lgn_rates(units, Gray(20.0))
+    expected = read_lgn_units().spontaneous_Hz[units.model].to_numpy()
+    np.testing.assert_allclose(rates, np.tile(expected, (20, 1)), rtol=1e-6)  # float32
+    assert rates.mean() == pytest.approx(3.84, abs=0.005)  # spec/network.md 7.2
+
+
+def test_standard_gratings_give_six_and_a_half_hertz(units):
+    model = LgnModel(units)
+    movies = (DriftingGrating(3000.0, direction=direction, onset=500.0) for direction in range(0, 360, 45))
+    rates = [model.rates(movie)[500:].mean() for movie in movies]
+    assert np.mean(rates) == pytest.approx(6.46, rel=0.02)  # spec/network.md 7.2; one seed of units
+    assert np.ptp(rates) < 0.05  # no direction is special
+
+
+def test_the_closed_form_is_what_the_pixels_give(some_units):
+    model = LgnModel(some_units)
+    movie = DriftingGrating(900.0, direction=30.0, phase=70.0, onset=150.0)
+    closed, pixels = model.grating_rates(movie), model.pixel_rates(movie)
+    assert np.corrcoef(closed.ravel(), pixels.ravel())[0, 1] > 0.9999
+    np.testing.assert_allclose(closed, pixels, atol=1e-3)  # float32 and an FFT of 2,048 frames
+
+
+def test_away_from_the_edges_the_blur_is_that_of_a_gaussian(units):
+    inner = units[(units.model == "sON_TF4") & units.x.between(20, 100) & units.y.between(20, 60)].reset_index(drop=True)
+    model = LgnModel(inner)
+    movie = DriftingGrating(1200.0, direction=65.0, spatial_frequency=0.08)
+    kernel, sigma = model.subunits.kernel.astype(float), inner.spatial_size.to_numpy() / 3
+    lag = np.exp(1j * movie.angular_frequency * np.arange(len(kernel))) @ kernel
+    blur = 0.8 * np.exp(-2 * (np.pi * sigma * 0.08) ** 2)
+    phase = movie.spatial_phase(inner.x.to_numpy(), inner.y.to_numpy()) - movie.angular_frequency * 1100
+    expected = np.maximum(blur * np.imag(np.exp(1j * phase) * lag) + 8.25, 0)
+    np.testing.assert_allclose(model.rates(movie)[1100], expected, atol=0.02)  # the Gaussian is cut at 4 sigma
+
+
+def test_any_movie_is_filtered_in_space_and_in_time(some_units):
+    recording = np.random.default_rng(2).uniform(-1, 1, (1700, 80, 120)).astype(np.float32)  # two stretches of the FFT
+    model = LgnModel(some_units)
+    rates = model.rates(RecordedMovie(recording))
+    subunits = model.subunits
+    unit = int(np.flatnonzero(some_units.tuning_angle.notna())[0])
+    expected = 0.0
+    for part in np.flatnonzero(subunits.unit == unit):
+        x, y = np.arange(120) + 0.5 - subunits.x[part], np.arange(80) + 0.5 - subunits.y[part]
+        gaussian = np.exp(-(x**2 + y[:, None] ** 2) / (2 * subunits.sigma[part] ** 2))
+        seen = recording.reshape(len(recording), -1) @ (gaussian / gaussian.sum()).ravel()
+        filtered = np.convolve(seen, subunits.kernel[:, part])[: len(seen)]
+        expected += np.maximum(subunits.amplitude[part] * filtered + subunits.spontaneous[part], 0)
+    np.testing.assert_allclose(rates[:, unit], expected, atol=0.01)  # the Gaussian is cut at 4 sigma
+
+
+@pytest.mark.parametrize(("direction", "axis"), [(0.0, (1, 0)), (90.0, (0, 1)), (180.0, (-1, 0)), (270.0, (0, -1))])
+def test_units_respond_in_the_order_in_which_the_grating_passes_them(units, direction, axis):
+    pair = units[units.model == "sON_TF2"].iloc[[0, 0]].reset_index(drop=True)
+    pair["x"], pair["y"] = 60.5 + 5.0 * axis[0] * np.arange(2), 40.5 + 5.0 * axis[1] * np.arange(2)
+    rates = lgn_rates(pair, DriftingGrating(2000.0, direction=direction))
+    # 5 deg at 50 deg/s last 100 ms; the transient is over after 700 ms.
+    np.testing.assert_allclose(rates[800:, 1], rates[700:-100, 0], atol=1e-3)
+    assert np.ptp(rates[700:, 0]) > 5
+
+
+def test_units_outside_the_field_are_refused(some_units):
+    with pytest.raises(InputError, match=r"subunits 0, 1, 2, 3, 4, \.\.\. .* see no pixel"):
+        LgnModel(some_units.assign(x=200.0))
+
+
+def test_spikes_have_the_rate_and_are_poisson():
+    rates = np.full((4000, 200), 30.0, dtype=np.float32)
+    trains = lgn_spikes(rates, seed=1)
+    expected = 30.0 * 4.0 * 200
+    assert trains.n_spikes == pytest.approx(expected, abs=4 * np.sqrt(expected))  # four standard errors
+    counts = np.histogram2d(trains.times, trains.node_ids, bins=(np.arange(0, 4001, 100), np.arange(201)))[0]
+    fano = counts.var() / counts.mean()
+    assert fano == pytest.approx(1.0, abs=4 * np.sqrt(2 / counts.size))
+
+
+@pytest.mark.parametrize(("rate", "n_units"), [(0.01, 4000), (5.0, 500), (900.0, 50), (20_000.0, 5)])
+def test_the_mean_rate_is_exact_at_any_rate(rate, n_units):
+    rates = np.full((2000, n_units), rate, dtype=np.float32)
+    expected = rate * 2.0 * n_units
+    assert lgn_spikes(rates, seed=4).n_spikes == pytest.approx(expected, abs=4 * np.sqrt(expected))
+
+
+def test_counts_per_frame_are_poisson():
+    trains = lgn_spikes(np.full((1000, 300), 1500.0), seed=2)
+    per_frame = np.bincount(trains.steps(1.0) * 300 + trains.node_ids, minlength=300_000)
+    observed = np.bincount(np.minimum(per_frame, 8), minlength=9)
+    expected = scipy.stats.poisson.pmf(np.arange(9), 1.5)
+    expected[8] = 1 - expected[:8].sum()
+    assert scipy.stats.chisquare(observed, 300_000 * expected).pvalue > 1e-3
+
+
+def test_spikes_stay_in_their_frame_and_are_uniform_within_it():
+    rates = np.zeros((50, 400), dtype=np.float32)
+    rates[20] = 800.0
+    trains = lgn_spikes(rates, seed=3)
+    assert np.all(trains.steps(1.0) == 20)
+    assert 20.0 < trains.times.min() < trains.times.max() <= 21.0
+    assert set(trains.steps(0.25)) == {80, 81, 82, 83}
+    ticks = np.rint(trains.times * 1000)
+    np.testing.assert_array_equal(trains.times, ticks / 1000)
+    assert scipy.stats.kstest(ticks - 20_000 - np.linspace(0, 1, len(ticks)), "uniform", (0, 1000)).pvalue > 1e-3
+
+
+def test_no_spike_lies_outside_the_movie():
+    trains = lgn_spikes(np.full((10, 2000), 500.0), seed=8)
+    trains.check_within(10.0)
+    assert trains.times.min() >= 0.001
+    assert (trains.steps(1.0).min(), trains.steps(1.0).max()) == (0, 9)
+    assert lgn_spikes(np.zeros((10, 5)), seed=8).n_spikes == 0
+
+
+def test_a_longer_movie_begins_with_the_same_spikes():
+    rates = np.random.default_rng(0).uniform(0, 40, (600, 50)).astype(np.float32)
+    long, short = lgn_spikes(rates, seed=5, trial=2), lgn_spikes(rates[:300], seed=5, trial=2)
+    np.testing.assert_array_equal(long.times[: short.n_spikes], short.times)
+    np.testing.assert_array_equal(long.node_ids[: short.n_spikes], short.node_ids)
+    assert long.times[short.n_spikes] > 300.0
+    assert not np.array_equal(lgn_spikes(rates, seed=5, trial=3).times, long.times)
+
+
+def test_a_unit_whose_rate_did_not_change_keeps_its_counts():
+    rates = np.random.default_rng(0).uniform(0, 40, (200, 50)).astype(np.float32)
+    changed = rates.copy()
+    changed[:, :25] *= 3
+    before, after = lgn_spikes(rates, seed=5), lgn_spikes(changed, seed=5)
+    kept_before, kept_after = (trains.node_ids >= 25 for trains in (before, after))
+    np.testing.assert_array_equal(before.steps(1.0)[kept_before], after.steps(1.0)[kept_after])
+    assert after.n_spikes > before.n_spikes
+
+
+@pytest.mark.parametrize("bad", [-1.0, np.nan, np.inf])
+def test_impossible_rates_are_refused(bad):
+    rates = np.ones((10, 3))
+    rates[4, 1] = bad
+    with pytest.raises(InputError, match="negative or not finite"):
+        lgn_spikes(rates, seed=1)
