@@ -25,7 +25,7 @@ demo: install
 	$(VENV)/bin/python training/train.py --config training/configs/demo.yaml
 
 test: install
-	$(VENV)/bin/python -m pytest -n $(JOBS)
+	$(VENV)/bin/pytest -n $(JOBS)
 
 lint: install
 	$(VENV)/bin/ruff check .
@@ -42,6 +42,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV) || { \
 	  rm -rf $(VENV); echo "'$(PYTHON) -m venv' failed. Debian and Ubuntu: apt install python3-venv."; exit 1; }
 	$(VENV)/bin/python -m pip install --quiet -e '.[$(EXTRAS)]' -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+	@rm -rf twincortex.egg-info   # a by-product that would hide a newer installation from Python started here
 	@touch $@
 
 clean:

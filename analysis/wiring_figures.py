@@ -53,7 +53,7 @@ def draw_effect_heat_maps(rules, description):
         axis.set_ylabel("presynaptic cell type")
     n = rules.n[rules.when == "before"]
     figure.supxlabel(
-        f"{description}. {n.sum():,} connections of {len(n)} pairs of types with n >= {n.min() if len(n) else 0}. "
+        f"{description}. {n.sum():,} connections of {len(n)} pairs of types with n >= {n.min()}. "
         f"Dots: false discovery rate < {SIGNIFICANT} (t-test). Positive: like to like.",
         fontsize=9,
     )

@@ -41,7 +41,7 @@ def pair_table(before, after, core_radius_um=None):
     Raises
     ------
     InputError
-        The circuits are not the same column, or no neuron is within the radius.
+        The circuits are not the same column, or no connection is within the radius.
     """
     if before.topology_hash != after.topology_hash:
         raise InputError(
@@ -53,11 +53,11 @@ def pair_table(before, after, core_radius_um=None):
     keep = projection.weight != 0
     if core_radius_um is not None:
         inside = np.hypot(nodes.x, nodes.z) < core_radius_um
-        if not inside.any():
-            raise InputError(
-                f"no neuron lies within core_radius_um {core_radius_um} of the axis. Choose a larger radius."
-            )
         keep &= inside[pre] & inside[post]
+    if not keep.any():
+        raise InputError(
+            f"no connection lies within core_radius_um {core_radius_um} of the axis. Choose a larger radius."
+        )
     pre, post = pre[keep], post[keep]
     cell_type = pd.Categorical(before.cell_type, categories=cell_type_properties().index)
     weights = [circuit.projections["v1_to_v1"].weight[keep].astype(float) for circuit in (before, after)]
@@ -98,14 +98,24 @@ def wiring_rules(pairs, min_connections=MIN_CONNECTIONS, n_shuffles=N_SHUFFLES, 
         of the weight before. a_shuffle_p, b_shuffle_p: from `shuffle_p_values`. a_q, b_q: a_p and b_p as false
         discovery rates over all pairs of types.
 
+    Raises
+    ------
+    InputError
+        No pair of types has that many connections.
+
     Source
     ------
     Ito et al. (2025), Fig. 5. Benjamini and Hochberg (1995) Controlling the false discovery rate.
     """
     groups = pairs.groupby(["pre_type", "post_type"], observed=True)
     kept = pairs[groups.pre.transform("size") >= min_connections]
+    if kept.empty:
+        raise InputError(
+            f"no pair of cell types has min_connections {min_connections:,} connections; the largest has "
+            f"{groups.size().max():,}. Lower min_connections, or take a larger core."
+        )
     groups = kept.groupby(["pre_type", "post_type"], observed=True)
-    labels = pd.DataFrame(groups.groups.keys(), columns=["pre_type", "post_type"])
+    labels = groups.size().reset_index()[["pre_type", "post_type"]]
     return _rules(kept.delta_deg, _strengths(kept), groups.ngroup(), labels, n_shuffles, seed)
 
 
@@ -130,7 +140,7 @@ def pooled_rules(pairs, n_shuffles=N_SHUFFLES, seed=0):
     ei = cell_type_properties().ei
     classes = pd.DataFrame({"pre_ei": pairs.pre_type.map(ei), "post_ei": pairs.post_type.map(ei)}).astype(str)
     groups = classes.groupby(["pre_ei", "post_ei"])
-    labels = pd.DataFrame(groups.groups.keys(), columns=["pre_ei", "post_ei"])
+    labels = groups.size().reset_index()[["pre_ei", "post_ei"]]
     return _rules(pairs.delta_deg, strengths, groups.ngroup(), labels, n_shuffles, seed)
 
 
@@ -155,7 +165,7 @@ def _rules(delta_deg, strengths, group, labels, n_shuffles, seed):
         if n_shuffles:
             table[["a_shuffle_p", "b_shuffle_p"]] = shuffled[:, number]
         for name in "ab":
-            table[f"{name}_q"] = false_discovery_control(table[f"{name}_p"].fillna(1.0)) if len(table) else np.nan
+            table[f"{name}_q"] = false_discovery_control(table[f"{name}_p"].fillna(1.0))
         table.insert(0, "when", when)
         tables.append(pd.concat([labels, table], axis=1))
     return pd.concat(tables, ignore_index=True)

@@ -10,6 +10,7 @@ from twincortex.models.equivalence import V_TOLERANCE_MV, check_engine, check_in
 from twincortex.models.errors import InputError
 from twincortex.models.inputs import MARKER as INPUTS_MARKER
 from twincortex.models.inputs import read_inputs, write_inputs
+from twincortex.models.progress import Progress
 from twincortex.models.recording import AFTER_SPIKE_CURRENTS, Run, read_recording, write_recording
 from twincortex.models.recording import MARKER as RECORDING_MARKER
 from twincortex.models.sonata import read_circuit
@@ -110,7 +111,8 @@ def simulate(arguments):
         record_v=_neurons(options.record_v, circuit.n_neurons),
         after_spike_current=options.after_spike_current,
     )
-    recording = run_engine(options.engine, circuit, inputs, run)
+    with Progress("steps") as progress:
+        recording = run_engine(options.engine, circuit, inputs, run, progress)
     recording.settings["stimulus"] = facts
     write_recording(recording, options.out, options.overwrite)
     rate = recording.spikes.n_spikes / circuit.n_neurons / run.duration * 1e3
@@ -177,7 +179,8 @@ def validate(arguments):
     inputs, facts = make_inputs(circuit, options)
     spread = np.linspace(0, circuit.n_neurons - 1, min(_RECORDED_BY_VALIDATE, circuit.n_neurons)).astype(int)
     run = Run(options.duration, options.dt, tuple(spread.tolist()), options.after_spike_current)
-    recordings = [run_engine(name, circuit, inputs, run) for name in options.engines]
+    with Progress("steps") as progress:
+        recordings = [run_engine(name, circuit, inputs, run, progress) for name in options.engines]
     comparisons = [compare(recordings[0], other) for other in recordings[1:]]
     equal = all(comparison.is_equal(options.tolerance_mv) for comparison in comparisons)
     results = [dataclasses.asdict(comparison) for comparison in comparisons]

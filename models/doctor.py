@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shutil
 from importlib import metadata
 
 from twincortex.models.command_line import command_parser, print_json, print_table
@@ -41,7 +42,13 @@ def examine_machine():
     dict
         Machine, tools, versions, and a verdict per engine: ``"ready"`` or what is missing and where to get it.
     """
-    tools = {"compiler": find_compiler(), "nvcc": find_nvcc(), "curand": find_curand(), "gpu": list_gpus()}
+    tools = {
+        "compiler": find_compiler(),
+        "make": shutil.which("make"),
+        "nvcc": find_nvcc(),
+        "curand": find_curand(),
+        "gpu": list_gpus(),
+    }
     versions = {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}}
     for tool in ("compiler", "nvcc"):
         if tools[tool]:
@@ -73,9 +80,11 @@ def _missing_packages(versions, *names):
 
 
 def _missing_compiler(tools):
-    return (
-        [] if tools["compiler"] else ["a C++ compiler (Debian, Ubuntu: apt install g++; macOS: xcode-select --install)"]
-    )
+    packages = {"compiler": ("a C++ compiler", "g++"), "make": ("make", "make")}
+    missing = [names for tool, names in packages.items() if not tools[tool]]
+    return [
+        f"{name} (Debian, Ubuntu: apt install {package}; macOS: xcode-select --install)" for name, package in missing
+    ]
 
 
 def _cuda_verdict(tools, versions):

@@ -164,7 +164,7 @@ def check_inputs(circuit, inputs, run):
         trains.check_within(run.duration)
 
 
-def run_engine(name, circuit, inputs, run):
+def run_engine(name, circuit, inputs, run, progress=None):
     """Simulate with the engine of that name; only the engine that runs is imported.
 
     Parameters
@@ -175,6 +175,8 @@ def run_engine(name, circuit, inputs, run):
     circuit : Circuit
     inputs : dict of source ("lgn", "bkg") -> SpikeTrains
     run : Run
+    progress : callable, optional
+        Called with (name, steps done, steps in all) by engines that can tell: torch.
 
     Returns
     -------
@@ -189,13 +191,10 @@ def run_engine(name, circuit, inputs, run):
     check_engine(name)
     check_inputs(circuit, inputs, run)
     simulate = import_module(ENGINES[name]).simulate
-    recording = simulate(circuit, inputs, run, **_target(name))
-    return dataclasses.replace(recording, engine=name)
-
-
-def _target(name):
     if name == "torch":
-        return {}
-    if name == "brian":
-        return {"target": "cython" if find_compiler() else "numpy"}
-    return {"target": name.removeprefix("brian-")}
+        options = {"progress": lambda done: progress(name, done, run.n_steps)} if progress else {}
+    elif name == "brian":
+        options = {"target": "cython" if find_compiler() else "numpy"}
+    else:
+        options = {"target": name.removeprefix("brian-")}
+    return dataclasses.replace(simulate(circuit, inputs, run, **options), engine=name)

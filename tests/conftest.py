@@ -16,7 +16,7 @@ import hypothesis
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-NOT_LEFTOVERS = {".git", ".venv", "__pycache__", ".pytest_cache", ".ruff_cache"}
+NOT_LEFTOVERS = {".git", ".venv", "__pycache__", ".hypothesis", ".pytest_cache", ".ruff_cache", "twincortex.egg-info"}
 SOURCE_SUFFIXES = {".py", ".md", ".toml", ".yaml"}  # an editor may save these while the tests run
 
 hypothesis.settings.register_profile("repeatable", database=None, derandomize=True, deadline=None)

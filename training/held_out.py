@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from twincortex.models import surrogate
 from twincortex.models.background import background_spikes
 from twincortex.models.equivalence import compare, run_engine
 from twincortex.models.lgn import LgnModel, lgn_spikes
@@ -81,7 +82,10 @@ def simulate_trials(circuit, trials, validation, protocol, engine):
     """
     recorded = np.linspace(0, circuit.n_neurons - 1, min(RECORDED_NEURONS, circuit.n_neurons)).astype(int)
     run = Run(validation.gray_ms + validation.grating_ms, protocol.dt, tuple(recorded.tolist()))
-    return [run_engine(engine, circuit, trial.inputs, run) for trial in trials]
+    inputs = [trial.inputs for trial in trials]
+    if engine == "torch":
+        return surrogate.simulate_trials(circuit, inputs, run)
+    return [run_engine(engine, circuit, one, run) for one in inputs]
 
 
 def evoked_rates(recordings, gray_ms):

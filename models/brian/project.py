@@ -7,10 +7,10 @@ appears under its name only when it is complete; ``manifest.json`` lists its fil
 
 import hashlib
 import json
-import logging
 import os
 import shutil
 import subprocess
+import time
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +23,12 @@ from twincortex.models.brian import statements
 from twincortex.models.brian.network import build_network, run_network
 from twincortex.models.brian.private_state import private_brian
 from twincortex.models.errors import InputError, TwinCortexError
+from twincortex.models.progress import Progress
+from twincortex.models.toolchain import find_compiler
 
 MANIFEST = "manifest.json"
 ROOT_VARIABLE = "TWINCORTEX_STANDALONE"
 _LAYOUT = 1  # of the manifest and of the run folders; part of the name of a project
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def open_project(plan, toolchain, root=None):
             if not (folder / MANIFEST).is_file():
                 with new_folder(folder, MANIFEST) as partial:
                     generate_project(plan, toolchain, partial)
-                    _compile(toolchain, partial, folder.name)
+                    _compile(toolchain, partial)
     return Project(folder, _read_manifest(folder))
 
 
@@ -191,22 +192,34 @@ def _results(device, column, plan):
     }
 
 
-def _compile(toolchain, folder, name):
-    _log.info("compiling the Brian2 project %s; later runs reuse it", name)
+def _compile(toolchain, folder):
+    log = folder / "compile.log"
     jobs = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    command = ["make", f"-j{jobs}"]
-    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if done.returncode or not (folder / "main").is_file():
+    with open(log, "w") as output:
+        command = ["make", f"-j{jobs}", f"CXX={find_compiler()}"]
+        with subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT) as make:
+            _wait_for(make, folder)
+    if make.returncode or not (folder / "main").is_file():
+        said = "\n".join(deque(log.read_text(errors="replace").splitlines(), maxlen=15))
         raise TwinCortexError(
-            f"the generated {toolchain.target} project does not compile (make ended with {done.returncode}):\n"
-            f"{_last_lines(done.stdout)}\nCheck the compiler (`twincortex doctor`)."
+            f"the generated {toolchain.target} project does not compile (make ended with {make.returncode}):\n{said}\n"
+            "Check the compiler (`twincortex doctor`)."
         )
     for remains in [*folder.rglob("*.o"), *folder.glob("*.gch"), folder / "make.deps"]:
         remains.unlink(missing_ok=True)
 
 
-def _last_lines(text, n=15):
-    return "\n".join(deque(text.splitlines(), maxlen=n))
+def _wait_for(make, folder):
+    sources = [path for path in folder.rglob("*.c*") if path.suffix in (".cpp", ".cu")]
+    try:
+        with Progress("files") as progress:
+            while make.poll() is None:
+                done = sum(path.with_suffix(".o").exists() for path in sources)
+                progress("compiling for Brian2, once", done, len(sources))
+                time.sleep(0.2)
+    except BaseException:
+        make.terminate()
+        raise
 
 
 def _read_manifest(folder):

@@ -1,13 +1,14 @@
 """The Brian2 engine's answer to ``simulate``, on any of its targets."""
 
+from twincortex.models.brian.cuda import cuda_toolchain
 from twincortex.models.brian.outcome import ENGINES, as_recording
 from twincortex.models.brian.plan import plan_network
 from twincortex.models.brian.runtime import run_in_process
 from twincortex.models.brian.standalone import run_standalone
-from twincortex.models.brian.toolchain import cpp_toolchain
+from twincortex.models.brian.targets import cpp_toolchain
 from twincortex.models.errors import InputError, near_name_hint
 
-TOOLCHAINS = {"cpp": cpp_toolchain}
+TOOLCHAINS = {"cpp": cpp_toolchain, "cuda": cuda_toolchain}
 
 
 def simulate(circuit, inputs, run, target="cpp", equation_set=None, root=None, strict=True):
@@ -43,7 +44,7 @@ def simulate(circuit, inputs, run, target="cpp", equation_set=None, root=None, s
     """
     if target not in ENGINES:
         raise InputError(f"target {target!r} is unknown; {near_name_hint(target, ENGINES)}.")
-    plan = plan_network(circuit, inputs, run, equation_set)
+    plan = plan_network(circuit, inputs, run, equation_set, one_delay_each=True if target == "cuda" else None)
     settings = {"strict": strict}
     if target in TOOLCHAINS:
         outcome, project = run_standalone(plan, TOOLCHAINS[target](strict), root)

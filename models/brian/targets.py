@@ -1,7 +1,6 @@
 """What turns a generated project into a program: the Brian2 device, its preferences, compiler and surroundings."""
 
 import hashlib
-import os
 import platform
 import shutil
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 
 from twincortex.models.brian.private_state import base_preferences, compiler_flags
 from twincortex.models.errors import InputError
+from twincortex.models.toolchain import find_compiler
 
 # Halve the time of compiling: the headers are read once, and reading and writing files gains nothing from optimization.
 _CPP_RULES = """
@@ -81,18 +81,19 @@ def cpp_toolchain(strict):
         preferences=base_preferences(strict),
         identity=identity,
         makefile_rules=_CPP_RULES,
-        missing=missing_programs(os.environ.get("CXX", "g++"), "make"),
+        missing=missing_programs(),
     )
 
 
-def missing_programs(*programs):
-    """Say which of the programs that compile a project are not there; empty if all are."""
-    missing = [program for program in programs if shutil.which(program) is None]
+def missing_programs():
+    """Say which of the programs that compile any project are not there; empty if all are."""
+    missing = [] if find_compiler() else ["a C++ compiler"]
+    missing += [] if shutil.which("make") else ["make"]
     if not missing:
         return ""
     return (
-        f"{' and '.join(missing)} not found. A standalone project needs them to be compiled: install a C++ compiler and "
-        "make (Debian, Ubuntu: build-essential), or use the target numpy (--engine brian)."
+        f"{' and '.join(missing)} not found; Brian2's standalone projects are compiled. "
+        "Install them (Debian, Ubuntu: apt install g++ make; macOS: xcode-select --install), or use --engine brian."
     )
 
 

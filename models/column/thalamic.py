@@ -77,8 +77,8 @@ def connect_lgn(nodes, node_types, lgn_units, seed, n_threads=None, progress=Non
     are all above one synapse gives its smallest ones a single synapse; here it does not.
     """
     n_cells = len(nodes.x)
-    field, rules = _make_field(lgn_units), _make_rules()
-    cells = _make_cells(nodes, node_types, seed)
+    field, rules = make_field(lgn_units), make_rules()
+    cells = make_cells(nodes, node_types, seed)
     start = np.concatenate([[0], np.cumsum(np.minimum(cells.n_wanted, len(lgn_units)))])
     connections = Connections(
         start, np.zeros(n_cells, np.int64), np.empty(start[-1], np.uint16), np.empty(start[-1], np.uint16)
@@ -151,7 +151,17 @@ def _families():
     return {family: rows.frequency.astype(int) for family, rows in parts.groupby("family")}
 
 
-def _make_field(units):
+def make_field(units):
+    """Sort LGN units by the tiles of the visual field, as the kernels want them.
+
+    Parameters
+    ----------
+    units : pandas.DataFrame
+
+    Returns
+    -------
+    Field
+    """
     types = read_lgn_units()
     column, row = (units[axis].to_numpy() // TILE for axis in ("x", "y"))
     tile_id = (column * np.ceil(FIELD_HEIGHT / TILE) + row).astype(np.int64)
@@ -174,8 +184,14 @@ def _make_field(units):
 
 
 @cache
-def _make_rules():
-    """Rules for the frequencies 0, 1, 2, ... Hz, for cells that ignore sON (even rows) and sOFF units (odd rows)."""
+def make_rules():
+    """Tabulate the preferences of all kinds of cells.
+
+    Returns
+    -------
+    Rules
+        Row ``2 f`` is for OFF cells that prefer f Hz, row ``2 f + 1`` for ON cells.
+    """
     frequencies = range(HIGHEST_FREQUENCY + 1)
     preference = np.array([subtype_preferences(f, ignored) for f in frequencies for ignored in ("sON", "sOFF")])
     types = read_lgn_units()
@@ -188,7 +204,20 @@ def _make_rules():
     return Rules(preference, deadline, np.ascontiguousarray(expected))
 
 
-def _make_cells(nodes, node_types, seed):
+def make_cells(nodes, node_types, seed):
+    """Draw what V1 cells want from the LGN.
+
+    Parameters
+    ----------
+    nodes : Nodes
+    node_types : NodeTypes
+    seed : int
+
+    Returns
+    -------
+    Cells
+        An ON cell shifts its receptive field along its tuning angle, an OFF cell against it.
+    """
     populations = read_populations().loc[node_types.pop_name[nodes.type_index]]
     n_cells = len(nodes.x)
     angle = np.deg2rad(nodes.tuning_angle)

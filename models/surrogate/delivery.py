@@ -4,10 +4,10 @@ Rows are (delay, presynaptic unit): row ``(d - 1) * n_sources + pre`` holds what
 spike adds one number per connection, its weight, to the inbox of (post, receptor).
 """
 
-import warnings
-
 import numpy as np
 import torch
+
+from twincortex.models.surrogate.sparse_maps import csr_matrix
 
 
 class Connections:
@@ -37,7 +37,6 @@ class Connections:
         self.indptr[1:] = torch.from_numpy(np.cumsum(np.bincount(rows, minlength=self.n_rows)))
         self.target = torch.from_numpy(projection.target[order].astype(np.int64))
         self.order = torch.from_numpy(order)
-        self._crow, self._col = self.indptr.to(torch.int32), self.target.to(torch.int32)
 
     def edges_of(self, rows):
         """Connections of some rows: (edge indices, which of the rows each belongs to), both (n,) int64."""
@@ -48,24 +47,22 @@ class Connections:
         return starts[which] + within, which
 
     def matrix(self, weight):
-        """The weights as a sparse (n_rows, n_targets) CSR matrix."""
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*(Sparse CSR|invariant).*")
-            return torch.sparse_csr_tensor(self._crow, self._col, weight, (self.n_rows, self.n_targets))
+        """The weights, in delivery order, as a sparse (n_rows, n_targets) CSR matrix."""
+        return csr_matrix(self.indptr, self.target, weight, (self.n_rows, self.n_targets))
 
 
 class _DeliverEvents(torch.autograd.Function):
-    """inbox[trial, target] += count * weight over the connections of the rows; differentiable in the weights."""
+    """inbox[target, trial] += count * weight over the connections of the rows; differentiable in the weights."""
 
     @staticmethod
-    def forward(ctx, weight, connections, trial, row, count, batch):
+    def forward(ctx, weight, connections, row, trial, count, batch):
         edge, which = connections.edges_of(row)
-        slot = trial[which] * connections.n_targets + connections.target[edge]
-        inbox = weight.new_zeros(batch * connections.n_targets)
+        slot = connections.target[edge] * batch + trial[which]
+        inbox = weight.new_zeros(connections.n_targets * batch)
         inbox.index_add_(0, slot, weight[edge] * count[which])
         ctx.save_for_backward(edge, slot, count[which])
         ctx.n_edges = len(weight)
-        return inbox.view(batch, connections.n_targets)
+        return inbox.view(connections.n_targets, batch)
 
     @staticmethod
     def backward(ctx, grad):
@@ -75,31 +72,32 @@ class _DeliverEvents(torch.autograd.Function):
 
 
 class _DeliverSpikes(torch.autograd.Function):
-    """As _DeliverEvents, from dense spikes (batch, n_rows) that need a gradient too, silent ones included."""
+    """As _DeliverEvents, from dense spikes (n_rows, batch) that need a gradient too, silent ones included."""
 
     @staticmethod
-    def forward(ctx, weight, spikes, connections):
-        trial, row = torch.nonzero(spikes, as_tuple=True)
+    def forward(ctx, weight, spikes, connections, matrix):
+        row, trial = torch.nonzero(spikes, as_tuple=True)
+        batch = spikes.shape[1]
         edge, which = connections.edges_of(row)
-        slot = trial[which] * connections.n_targets + connections.target[edge]
-        inbox = weight.new_zeros(len(spikes) * connections.n_targets)
-        inbox.index_add_(0, slot, weight[edge] * spikes[trial, row][which])
-        ctx.save_for_backward(weight, edge, slot)
-        ctx.connections = connections
-        return inbox.view(len(spikes), connections.n_targets)
+        slot = connections.target[edge] * batch + trial[which]
+        inbox = weight.new_zeros(connections.n_targets * batch)
+        inbox.index_add_(0, slot, weight[edge])
+        ctx.save_for_backward(edge, slot)
+        ctx.matrix, ctx.n_edges = matrix, len(weight)
+        return inbox.view(connections.n_targets, batch)
 
     @staticmethod
     def backward(ctx, grad):
-        weight, edge, slot = ctx.saved_tensors
+        edge, slot = ctx.saved_tensors
         grad_weight = grad_spikes = None
         if ctx.needs_input_grad[0]:
-            grad_weight = torch.zeros_like(weight).index_add_(0, edge, grad.reshape(-1)[slot])
+            grad_weight = grad.new_zeros(ctx.n_edges).index_add_(0, edge, grad.reshape(-1)[slot])
         if ctx.needs_input_grad[1]:
-            grad_spikes = (ctx.connections.matrix(weight) @ grad.T.contiguous()).T
-        return grad_weight, grad_spikes, None
+            grad_spikes = ctx.matrix @ grad.contiguous()
+        return grad_weight, grad_spikes, None, None
 
 
-def deliver_events(weight, connections, trial, row, count, batch):
+def deliver_events(weight, connections, row, trial, count, batch):
     """Deliver external spikes.
 
     Parameters
@@ -107,32 +105,34 @@ def deliver_events(weight, connections, trial, row, count, batch):
     weight : (E,) tensor [pA]
         In delivery order (``canonical[connections.order]``).
     connections : Connections
-    trial, row : (n,) int64 tensors
+    row, trial : (n,) int64 tensors
     count : (n,) tensor
         Spikes of that unit in that step.
     batch : int
 
     Returns
     -------
-    (batch, n_targets) tensor [pA]
+    (n_targets, batch) tensor [pA]
     """
-    return _DeliverEvents.apply(weight, connections, trial, row, count, batch)
+    return _DeliverEvents.apply(weight, connections, row, trial, count, batch)
 
 
-def deliver_spikes(weight, spikes, connections):
+def deliver_spikes(weight, spikes, connections, matrix):
     """Deliver the column's own spikes.
 
     Parameters
     ----------
     weight : (E,) tensor [pA]
         In delivery order.
-    spikes : (batch, n_rows) tensor of 0 and 1
-        Spikes emitted 1, 2, ... steps ago, side by side.
+    spikes : (n_rows, batch) tensor of 0 and 1
+        Spikes emitted 1, 2, ... steps ago, one below the other.
     connections : Connections
+    matrix : sparse CSR tensor
+        ``connections.matrix(weight)``, made once per rollout, for the gradient of the spikes.
 
     Returns
     -------
-    (batch, n_targets) tensor [pA]
+    (n_targets, batch) tensor [pA]
         Gradients flow to the weights of connections that carried a spike and to every presynaptic neuron.
     """
-    return _DeliverSpikes.apply(weight, spikes, connections)
+    return _DeliverSpikes.apply(weight, spikes, connections, matrix)

@@ -25,15 +25,16 @@ class Arrivals:
     row: torch.Tensor
     count: torch.Tensor
 
-    def between(self, start, stop):
-        """Arrivals of steps start <= step < stop, with steps counted from start."""
-        first, last = torch.searchsorted(self.step, torch.tensor([start, stop])).tolist()
-        cut = slice(first, last)
-        return Arrivals(self.step[cut] - start, self.trial[cut], self.row[cut], self.count[cut])
+    def by_step(self, n_steps):
+        """(row, trial, count) of each of the first n_steps steps, as a list of tuples."""
+        bounds = torch.searchsorted(self.step, torch.arange(n_steps + 1)).tolist()
+        cuts = [slice(first, last) for first, last in zip(bounds[:-1], bounds[1:], strict=True)]
+        return [(self.row[cut], self.trial[cut], self.count[cut]) for cut in cuts]
 
     def after(self, stop):
         """Arrivals of step ``stop`` and later, with steps counted from stop."""
-        return self.between(stop, int(self.step[-1]) + 1 if len(self.step) else stop)
+        cut = slice(int(torch.searchsorted(self.step, stop)), None)
+        return Arrivals(self.step[cut] - stop, self.trial[cut], self.row[cut], self.count[cut])
 
     def merged_with(self, other):
         """Arrivals of both, sorted by step."""

@@ -12,6 +12,7 @@ from twincortex.models.equations import glif3
 from twincortex.models.propagators import compute_propagators
 from twincortex.models.surrogate.delivery import Connections, deliver_events, deliver_spikes
 from twincortex.models.surrogate.inputs import schedule_arrivals
+from twincortex.models.surrogate.sparse_maps import SparseMap
 from twincortex.models.surrogate.spike_functions import GradientShaping, scale_gradient, spike
 
 RECURRENT = "v1_to_v1"
@@ -23,11 +24,11 @@ class State:
 
     Attributes
     ----------
-    x : (S, B, N) tensor
+    x : (S, N, B) tensor
         State variables in mV and pA.
-    refractory : (B, N) int tensor
+    refractory : (N, B) int tensor
         Steps each neuron is still held.
-    history : (B, D, N) tensor
+    history : tuple of D (N, B) tensors
         Spikes of the last D steps, newest first; D is the longest recurrent delay.
     pending : dict of str -> Arrivals
         External spikes on their way.
@@ -35,12 +36,12 @@ class State:
 
     x: torch.Tensor
     refractory: torch.Tensor
-    history: torch.Tensor
+    history: tuple
     pending: dict
 
     def detach(self):
         """The same state, cut from the graph that produced it."""
-        return State(self.x.detach(), self.refractory, self.history.detach(), self.pending)
+        return State(self.x.detach(), self.refractory, tuple(z.detach() for z in self.history), self.pending)
 
 
 @dataclass(frozen=True)
@@ -106,31 +107,40 @@ class ReferenceColumn(nn.Module):
         )
         self._register_propagators(self.propagators, torch.from_numpy(circuit.nodes.type_index).long())
         threshold_distance = circuit.neuron_parameter("V_th") - circuit.neuron_parameter("E_L")
-        self.register_buffer("threshold_distance", torch.from_numpy(threshold_distance).to(dtype))
-        self.register_buffer("rest", torch.from_numpy(circuit.neuron_parameter("E_L")).to(dtype))
+        self.register_buffer("threshold_distance", torch.from_numpy(threshold_distance).to(dtype)[:, None])
+        self.register_buffer("rest", torch.from_numpy(circuit.neuron_parameter("E_L")).to(dtype)[:, None])
 
     def _register_propagators(self, p, type_index):
-        """Spread the numbers of the cell models over the neurons: (entries, 1, N) each."""
+        """Spread the numbers of the cell models over the neurons; state s of neuron i is row ``s * N + i``."""
+        n_states, n = len(p.states), self.n_neurons
+        neuron = torch.arange(n)
 
         def per_neuron(values):
-            return torch.from_numpy(values).to(self.dtype)[type_index].T[:, None, :].contiguous()
+            return torch.from_numpy(values).to(self.dtype)[type_index].T.contiguous()
 
-        diagonal = p.rows == p.cols
-        self.register_buffer("decay", per_neuron(p.values[:, diagonal]))
-        self.register_buffer("coupling", per_neuron(p.values[:, ~diagonal]))
-        self.register_buffer("offset", per_neuron(p.offset))
-        self.register_buffer("threshold", torch.from_numpy(p.threshold).to(self.dtype)[type_index])
-        self.register_buffer("reset_value", per_neuron(p.reset_values))
-        self.register_buffer("reset_offset", per_neuron(p.reset_offset[:, p.reset_touched]))
-        self.register_buffer("jump", per_neuron(p.jump_values))
-        self.register_buffer("refractory_steps", torch.from_numpy(p.refractory_steps)[type_index])
+        def sparse_map(rows, columns, values, n_rows, n_columns, column_of):
+            rows = (torch.from_numpy(rows)[:, None] * n + neuron).reshape(-1)
+            columns = column_of(torch.from_numpy(columns)[:, None]).reshape(-1)
+            return SparseMap(rows, columns, per_neuron(values).reshape(-1), (n_rows, n_columns))
+
+        def of_state(state):
+            return state * n + neuron
+
+        def of_receptor(receptor):
+            return neuron * self.n_receptors + receptor
+
+        size, n_inbox = n_states * n, n * self.n_receptors
+        self._step = sparse_map(p.rows, p.cols, p.values, size, size, of_state)
+        self._jump = sparse_map(p.jump_rows, p.jump_receptors, p.jump_values, size, n_inbox, of_receptor)
         touched = p.reset_touched.nonzero()[0]
-        for name, indices in {
-            "coupling_row": p.rows[~diagonal], "coupling_col": p.cols[~diagonal], "held": p.held.nonzero()[0],
-            "reset_touched": touched, "reset_row": touched.searchsorted(p.reset_rows), "reset_col": p.reset_cols,
-            "jump_row": p.jump_rows, "jump_receptor": p.jump_receptors,
-        }.items():  # fmt: skip
-            self.register_buffer(name, torch.from_numpy(indices.astype("int64")))
+        row = touched.searchsorted(p.reset_rows)
+        self._spike_reset = sparse_map(row, p.reset_cols, p.reset_values, len(touched) * n, size, of_state)
+        self.register_buffer("held", torch.from_numpy(p.held.nonzero()[0]))
+        self.register_buffer("reset_touched", torch.from_numpy(touched))
+        self.register_buffer("offset", per_neuron(p.offset)[:, :, None])
+        self.register_buffer("reset_offset", per_neuron(p.reset_offset[:, touched])[:, :, None])
+        self.register_buffer("threshold", torch.from_numpy(p.threshold).to(self.dtype)[type_index, None])
+        self.register_buffer("refractory_steps", torch.from_numpy(p.refractory_steps)[type_index, None])
 
     def initial_state(self, batch):
         """All neurons at rest (E_L), no currents, nothing on its way.
@@ -144,11 +154,11 @@ class ReferenceColumn(nn.Module):
         -------
         State
         """
-        x = torch.zeros(len(self.propagators.states), batch, self.n_neurons, dtype=self.dtype)
+        x = torch.zeros(len(self.propagators.states), self.n_neurons, batch, dtype=self.dtype)
         x[self.propagators.threshold_state] = self.rest
-        depth = self.connections[RECURRENT].max_delay
-        history = torch.zeros(batch, depth, self.n_neurons, dtype=self.dtype)
-        return State(x, torch.zeros(batch, self.n_neurons, dtype=torch.int64), history, {})
+        silence = torch.zeros(self.n_neurons, batch, dtype=self.dtype)
+        history = (silence,) * self.connections[RECURRENT].max_delay
+        return State(x, torch.zeros(self.n_neurons, batch, dtype=torch.int64), history, {})
 
     def forward(self, inputs, n_steps, state=None, current=None, record_v=()):
         """Simulate a batch of trials.
@@ -173,29 +183,28 @@ class ReferenceColumn(nn.Module):
         batch = len(next(iter(inputs.values())))
         state = state or self.initial_state(batch)
         weight = {name: self.weights[name][connections.order] for name, connections in self.connections.items()}
+        matrix = self.connections[RECURRENT].matrix(weight[RECURRENT].detach())
         arrivals = {name: self._arrivals(name, trains, state) for name, trains in inputs.items()}
-        arriving = {name: [a.between(n, n + 1) for n in range(n_steps)] for name, a in arrivals.items()}
-        x, refractory, history = state.x, state.refractory, list(state.history.unbind(1))
+        arriving = {name: a.by_step(n_steps) for name, a in arrivals.items()}
+        x, refractory, history = state.x, state.refractory, state.history
         membrane, record_v = self.propagators.threshold_state, list(record_v)
         spikes, potentials, recorded = [], [], []
         for n in range(n_steps):
-            x, v = self._integrate(x, refractory > 0, None if current is None else current[n])
+            x = self._integrate(x, refractory > 0, None if current is None else current[n])
+            v = x[membrane]
             z = spike((v - self.threshold) / self.threshold_distance, self.shaping) * (refractory == 0)
-            inbox = deliver_spikes(weight[RECURRENT], torch.cat(history, dim=1), self.connections[RECURRENT])
+            inbox = deliver_spikes(weight[RECURRENT], torch.cat(history), self.connections[RECURRENT], matrix)
             for source, steps in arriving.items():
-                name, now = f"{source}_to_v1", steps[n]
-                inbox = inbox + deliver_events(
-                    weight[name], self.connections[name], now.trial, now.row, now.count, batch
-                )
-            x = self._receive(x, inbox)
+                name = f"{source}_to_v1"
+                inbox = inbox + deliver_events(weight[name], self.connections[name], *steps[n], batch)
+            x = x + self._jump(inbox).view_as(x)
             x, refractory = self._reset(x, refractory, z.detach() > 0)
-            history = [self._damp(z, self.shaping.recurrent_factor), *history[:-1]]
+            history = (self._damp(z, self.shaping.recurrent_factor), *history[:-1])
             spikes.append(z)
             potentials.append(v)
-            recorded.append(x[membrane][:, record_v])
+            recorded.append(x[membrane][record_v])
         pending = {name: a.after(n_steps) for name, a in arrivals.items()}
-        end = State(x, refractory, torch.stack(history, dim=1), pending)
-        return Rollout(torch.stack(spikes), torch.stack(potentials), torch.stack(recorded), end)
+        return Rollout(*(_by_trial(part) for part in (spikes, potentials, recorded)), State(x, refractory, history, pending))
 
     def _arrivals(self, source, trains, state):
         arrivals = schedule_arrivals(trains, self.connections[f"{source}_to_v1"], self.dt, self.dtype)
@@ -206,28 +215,24 @@ class ReferenceColumn(nn.Module):
         return x if factor == 1 else scale_gradient(x, factor)
 
     def _integrate(self, x, is_held, current):
-        """x <- P x + b; held states stay where the neuron is refractory. Returns the states and V."""
+        """x <- P x + b; held states stay where the neuron is refractory."""
         if current is not None:
             x = x.clone()
-            x[self.propagators.states.index("i_e")] = current
-        membrane = self.propagators.threshold_state
+            x[self.propagators.states.index("i_e")] = current[:, None]
         if self.shaping.voltage_factor != 1:
             factor = torch.ones(len(x), 1, 1, dtype=x.dtype)
-            factor[membrane] = self.shaping.voltage_factor
+            factor[self.propagators.threshold_state] = self.shaping.voltage_factor
             x = scale_gradient(x, factor)
-        after = self.decay * x + self.offset
-        after = after.index_add(0, self.coupling_row, self.coupling * x[self.coupling_col])
-        after = after.index_copy(0, self.held, torch.where(is_held, x[self.held], after[self.held]))
-        return after, after[membrane]
-
-    def _receive(self, x, inbox):
-        """Turn what arrived, (B, N * R) pA, into jumps of the receptor states."""
-        per_receptor = inbox.view(len(inbox), self.n_neurons, self.n_receptors).permute(2, 0, 1)
-        return x.index_add(0, self.jump_row, self.jump * per_receptor[self.jump_receptor])
+        after = self._step(x.flatten(0, 1)).view_as(x) + self.offset
+        return after.index_copy(0, self.held, torch.where(is_held, x[self.held], after[self.held]))
 
     def _reset(self, x, refractory, is_spike):
         """Apply the reset where a neuron spiked and count down its refractory period."""
-        after = self.reset_offset.expand(-1, x.shape[1], -1)
-        after = after.index_add(0, self.reset_row, self.reset_value * x[self.reset_col])
+        after = self._spike_reset(x.flatten(0, 1)).view(-1, *x.shape[1:]) + self.reset_offset
         x = x.index_copy(0, self.reset_touched, torch.where(is_spike, after, x[self.reset_touched]))
         return x, torch.where(is_spike, self.refractory_steps, (refractory - 1).clamp(min=0))
+
+
+def _by_trial(steps):
+    """Stack T tensors of (N, B) as (T, B, N)."""
+    return torch.stack(steps).transpose(1, 2)

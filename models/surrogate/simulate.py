@@ -1,4 +1,4 @@
-"""The torch engine's answer to ``simulate``: one trial, no gradients, any duration."""
+"""The torch engine's answer to ``simulate``: no gradients, any duration, several trials at once."""
 
 import numpy as np
 import torch
@@ -7,7 +7,8 @@ from twincortex.models.recording import Recording
 from twincortex.models.spikes import SpikeTrains, from_steps
 from twincortex.models.surrogate.reference import ReferenceColumn
 
-STEPS_AT_ONCE = 500
+# Neuron-steps kept before they are turned into spike lists: 400 MB of spikes and potentials in float64.
+NEURON_STEPS_AT_ONCE = 25_000_000
 
 
 def simulate(circuit, inputs, run, equation_set=None, progress=None):
@@ -32,29 +33,59 @@ def simulate(circuit, inputs, run, equation_set=None, progress=None):
     InputError
         Spikes outside the run, a neuron to record that is not there, a dt that makes a delay 0 steps.
     """
+    return simulate_trials(circuit, [inputs], run, equation_set, progress)[0]
+
+
+def simulate_trials(circuit, trials, run, equation_set=None, progress=None):
+    """Simulate several trials at once: the propagators are read from memory once for all of them.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    trials : sequence of dict of source -> SpikeTrains
+        As in `simulate`, one per trial.
+    run, equation_set, progress
+        As in `simulate`.
+
+    Returns
+    -------
+    list of Recording
+    """
     run.check_record_v(circuit.n_neurons)
-    for trains in inputs.values():
+    for trains in (trains for inputs in trials for trains in inputs.values()):
         trains.check_within(run.duration)
     dtype = torch.float32 if run.precision == "float32" else torch.float64
     column = ReferenceColumn(circuit, run.dt, equation_set, run.after_spike_current, dtype=dtype, trained=())
     current = None if run.current is None else torch.from_numpy(run.current).to(dtype)
-    steps, ids, potentials, state = [], [], [], None
+    n_at_once = max(1, NEURON_STEPS_AT_ONCE // (circuit.n_neurons * len(trials)))
+    spikes, potentials, state = [], [], None
     with torch.no_grad():
-        for start in range(0, run.n_steps, STEPS_AT_ONCE):
-            n = min(STEPS_AT_ONCE, run.n_steps - start)
-            part = {name: [_between(trains, start, start + n, run.dt)] for name, trains in inputs.items()}
-            now = None if current is None else current[start : start + n]
-            rollout = column(part, n, state, now, run.record_v)
+        for start in range(0, run.n_steps, n_at_once):
+            stop = min(start + n_at_once, run.n_steps)
+            part = {name: [_between(inputs[name], start, stop, run.dt) for inputs in trials] for name in trials[0]}
+            now = None if current is None else current[start:stop]
+            rollout = column(part, stop - start, state, now, run.record_v)
             state = rollout.state
-            step, _, neuron = np.nonzero(rollout.spikes.numpy())
-            steps.append(step + start)
-            ids.append(neuron)
-            potentials.append(rollout.v_recorded[:, 0].double().numpy())
+            spikes.append(np.stack(np.nonzero(rollout.spikes.numpy())) + np.array([[start], [0], [0]]))
+            potentials.append(rollout.v_recorded.double().numpy())
             if progress:
-                progress(start + n)
+                progress(stop)
+    spikes, potentials = np.concatenate(spikes, axis=1), np.concatenate(potentials)
+    return [_recording(circuit, run, column, spikes, potentials, trial) for trial in range(len(trials))]
+
+
+def _between(trains, start, stop, dt):
+    """Spikes of steps start to stop - 1, with times counted from step start."""
+    steps = trains.steps(dt)
+    cut = slice(*np.searchsorted(steps, [start, stop]))
+    return SpikeTrains(trains.population, trains.n_units, trains.times[cut] - start * dt, trains.node_ids[cut])
+
+
+def _recording(circuit, run, column, spikes, potentials, trial):
+    step, _, neuron = spikes[:, spikes[1] == trial]
     return Recording(
-        spikes=from_steps("v1", circuit.n_neurons, np.concatenate(steps), np.concatenate(ids), run.dt),
-        v=np.concatenate(potentials),
+        spikes=from_steps("v1", circuit.n_neurons, step, neuron, run.dt),
+        v=potentials[:, trial],
         v_ids=np.array(run.record_v, dtype=np.int64),
         dt=run.dt,
         duration=run.duration,
@@ -68,10 +99,3 @@ def simulate(circuit, inputs, run, equation_set=None, progress=None):
             "weights_hash": circuit.weights_hash,
         },
     )
-
-
-def _between(trains, start, stop, dt):
-    """Spikes of steps start to stop - 1, with times counted from step start."""
-    steps = trains.steps(dt)
-    cut = slice(*np.searchsorted(steps, [start, stop]))
-    return SpikeTrains(trains.population, trains.n_units, trains.times[cut] - start * dt, trains.node_ids[cut])

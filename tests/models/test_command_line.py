@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from twincortex.models.command_line import main
+from twincortex.models.equivalence import V_TOLERANCE_MV
 from twincortex.models.errors import DivergedError, OutOfMemoryError
 from twincortex.models.recording import read_recording
 from twincortex.models.sonata import read_circuit
 from twincortex.models.sonata_weights import write_weights
 from twincortex.models.spikes import read_spikes
+from twincortex.models.toolchain import find_compiler
 
 RUN = "import sys; from twincortex.models.command_line import main; sys.exit(main())"
 
@@ -144,21 +146,25 @@ def test_validate_succeeds_only_if_the_engines_agree(command, written_circuit):
     assert result["comparisons"][0]["mismatched"] == 0
 
 
-def test_validate_fails_if_the_engines_differ(written_circuit, monkeypatch, capsys):
-    from twincortex.models import surrogate
-
-    honest = surrogate.simulate
-
-    def drifting(circuit, inputs, run):
-        drifting.calls += 1
-        recording = honest(circuit, inputs, run)
-        recording.v += 1e-6 * drifting.calls
-        return recording
-
-    drifting.calls = 0
-    monkeypatch.setattr(surrogate, "simulate", drifting)
-    assert main(["validate", str(written_circuit), "--engines", "torch", "torch", "--duration", "50"]) == 1
+def test_validate_fails_if_the_difference_exceeds_the_tolerance(written_circuit, capsys):
+    engines = ["--engines", "torch", "torch"]
+    assert main(["validate", str(written_circuit), *engines, "--duration", "50", "--tolerance-mv", "-1"]) == 1
     assert json.loads(capsys.readouterr().out)["equal"] is False
+
+
+@pytest.mark.slow
+def test_torch_and_compiled_brian_agree_on_a_real_column(command, tmp_path, monkeypatch):
+    if find_compiler() is None:
+        pytest.skip("no C++ compiler to compile the standalone project with")
+    monkeypatch.setenv("TWINCORTEX_STANDALONE", str(tmp_path / "standalone"))
+    command("build", "--size", "tiny", "--seed", "2", "--out", tmp_path / "tiny")
+    engines = ["--engines", "torch", "brian-cpp"]
+    result = command("validate", tmp_path / "tiny", *engines, "--direction", "45", "--duration", "300", "--seed", "3")
+    (comparison,) = result["comparisons"]
+    assert comparison["engines"] == ["torch", "brian-cpp"]
+    assert comparison["spikes"][0] > 500
+    assert comparison["mismatched"] == 0
+    assert comparison["max_dv_mV"] <= V_TOLERANCE_MV
 
 
 def test_output_is_replaced_only_on_request(command, simulated, written_circuit, input_folder, capsys):

@@ -45,7 +45,9 @@ def test_the_closed_form_is_what_the_pixels_give(some_units):
 
 
 def test_away_from_the_edges_the_blur_is_that_of_a_gaussian(units):
-    inner = units[(units.model == "sON_TF4") & units.x.between(20, 100) & units.y.between(20, 60)].reset_index(drop=True)
+    inner = units[(units.model == "sON_TF4") & units.x.between(20, 100) & units.y.between(20, 60)].reset_index(
+        drop=True
+    )
     model = LgnModel(inner)
     movie = DriftingGrating(1200.0, direction=65.0, spatial_frequency=0.08)
     kernel, sigma = model.subunits.kernel.astype(float), inner.spatial_size.to_numpy() / 3

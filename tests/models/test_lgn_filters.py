@@ -17,7 +17,9 @@ def units_without_jitter():
     for row, (dominant, other) in enumerate(zip(types.dominant, types.non_dominant, strict=True)):
         units.loc[row, list(FILTER_COLUMNS)] = fitted.loc[dominant, list(FILTER_COLUMNS)]
         if other:
-            units.loc[row, [f"{name}_non_dom" for name in FILTER_COLUMNS]] = fitted.loc[other, list(FILTER_COLUMNS)].values
+            units.loc[row, [f"{name}_non_dom" for name in FILTER_COLUMNS]] = fitted.loc[
+                other, list(FILTER_COLUMNS)
+            ].values
     return units
 
 

@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 
 from twincortex.models.circuit import sort_projection
+from twincortex.models.column import build_column
 from twincortex.models.errors import InputError
+from twincortex.models.parameters import POSTSYNAPTIC_CLASSES, PRESYNAPTIC_CLASSES
 from twincortex.models.sonata import read_circuit, write_circuit
 from twincortex.models.sonata_edge_types import EdgeTypes, sources_between
 from twincortex.models.sonata_weights import read_weights, write_weights
@@ -42,6 +44,15 @@ def test_the_round_trip_keeps_every_bit(tmp_path, seed):
     assert back.topology_hash == circuit.topology_hash
     assert back.weights_hash == circuit.weights_hash
     assert back.provenance == circuit.provenance
+
+
+def test_the_round_trip_of_a_real_column_keeps_every_bit(tmp_path):
+    circuit = build_column(20.0, seed=1)
+    write_circuit(circuit, tmp_path / "circuit")
+    back = read_circuit(tmp_path / "circuit")
+    assert (back.topology_hash, back.weights_hash) == (circuit.topology_hash, circuit.weights_hash)
+    files = {path.name for path in (tmp_path / "circuit" / "components" / "synaptic_models").iterdir()}
+    assert files <= {f"{pre}_to_{post}.json" for pre in PRESYNAPTIC_CLASSES for post in POSTSYNAPTIC_CLASSES}
 
 
 def test_the_round_trip_keeps_array_types(circuit, written_circuit):

@@ -23,7 +23,9 @@ def test_a_grating_drifts_towards_its_direction_with_elevation_upwards(direction
 
 
 def test_a_grating_has_its_frequencies_contrast_and_phase():
-    movie = DriftingGrating(1000.0, direction=30.0, spatial_frequency=0.1, temporal_frequency=3.0, contrast=0.4, phase=45.0)
+    movie = DriftingGrating(
+        1000.0, direction=30.0, spatial_frequency=0.1, temporal_frequency=3.0, contrast=0.4, phase=45.0
+    )
     time, column, row = 321, 17, 58
     along = (column + 0.5) * np.cos(np.pi / 6) + (row + 0.5) * np.sin(np.pi / 6)
     expected = 0.4 * np.sin(2 * np.pi * (0.1 * along - 3.0 * time / 1000) + np.pi / 4)

@@ -1,4 +1,4 @@
-"""LGN to V1: numbers per population, the rule against an independent sampler, multiplicities, weights, repeatability."""
+"""LGN to V1: numbers per population, the rule against an independent sampler, multiplicities, weights, threads."""
 
 import dataclasses
 
@@ -9,8 +9,14 @@ import scipy.stats
 
 from twincortex.models.column.lgn_units import build_lgn_units
 from twincortex.models.column.placement import make_node_types, place_neurons
-from twincortex.models.column.thalamic import connect_lgn, subtype_preferences
-from twincortex.models.column.thalamic_sampling import MAX_SYNAPSES, orientation_difference, yule_simon
+from twincortex.models.column.thalamic import connect_lgn, make_cells, make_field, make_rules, subtype_preferences
+from twincortex.models.column.thalamic_sampling import (
+    MAX_SYNAPSES,
+    Connections,
+    connect_cells,
+    orientation_difference,
+    yule_simon,
+)
 from twincortex.models.parameters import read_cell_models, read_populations, receptor_layout
 
 # Mean connections and synapses per cell, spec/network.md 7.4.
@@ -63,7 +69,7 @@ def test_populations_have_the_published_connections_and_synapses(projection, nod
     posts = projection.posts(N_RECEPTORS)
     connections = np.bincount(posts, minlength=len(chosen))[chosen].mean()
     synapses = np.bincount(posts, weights=projection.n_synapses, minlength=len(chosen))[chosen].mean()
-    # Four standard errors of the lognormal target sizes, in our cells and in as many of the source; the table is rounded.
+    # Four standard errors of the lognormal target sizes, in our cells and in as many of the source; rounded table.
     spread = np.sqrt(np.exp(read_populations().n_synapses_shape[population] ** 2) - 1)
     tolerance = 4 * np.sqrt(2) * spread / np.sqrt(chosen.sum())
     published_connections, published_synapses = PUBLISHED[population]
@@ -104,26 +110,25 @@ def sorted_sources(projection, n_cells):
     return projection.sources()[order], np.cumsum(counts)[:-1]
 
 
-def sample_by_the_book(units, cell, rule, rng):
-    """Synapses of every unit onto one cell, written after the source with numpy's own weighted choice."""
-    is_on = rng.random() < rule.lgn_on_ratio
-    axis = (1 if is_on else -1) * np.exp(1j * np.deg2rad(cell.tuning_angle[0]))
-    frequency = 0
-    while frequency <= 0:
-        frequency = rng.poisson(rule.lgn_poisson_parameter)
-    centre = 60 + 0.07 * cell.x[0] + 1j * (40 + 0.04 * cell.z[0])
+def candidates_by_the_book(units, cells, preference, sign):
+    """Candidate units of the first cell, their probabilities and distances, written after the source."""
+    axis = sign * np.exp(1j * np.deg2rad(cells.tuning_angle[0]))
+    centre = cells.x[0] + 1j * cells.y[0]
     position = units.x.to_numpy() + 1j * units.y.to_numpy()
-    family = units.model.str.partition("_")[0]
-    shifted = position + 2.5 * family.map({"sON": -1, "sOFF": -1, "tOFF": 1}).fillna(0).to_numpy() * axis - centre
-    turned = shifted / axis
+    shift = units.model.str.partition("_")[0].map({"sON": -2.5, "sOFF": -2.5, "tOFF": 2.5}).fillna(0).to_numpy()
+    turned = (position + shift * axis - centre) / axis
     distance = np.abs(turned.real * np.sqrt(1.5) + 1j * turned.imag / np.sqrt(1.5))
-    preference = subtype_preferences(frequency, "sOFF" if is_on else "sON")[units.model].to_numpy()
-    difference = np.abs(np.abs(units.tuning_angle.to_numpy() - cell.tuning_angle[0] - 90) % 180 - 90)
-    probability = np.exp(-(distance**2) / 50) * preference * (np.abs(position - centre) <= 40) * ~(difference >= 15)
-    yule = rule.lgn_yule_parameter
-    n = round(cell.target_size[0] * 0.2 * rule.lgn_synapse_ratio * (yule - 1) / yule)
-    left = rng.choice(len(units), n, replace=False, p=probability / probability.sum())
-    synapses = np.zeros(len(units))
+    difference = np.abs(np.abs(units.tuning_angle.to_numpy() - cells.tuning_angle[0] - 90) % 180 - 90)
+    weight = np.exp(-(distance**2) / 50) * preference[units.model].to_numpy()
+    weight *= (np.abs(position - centre) <= 40) & ~(difference >= 15)
+    candidate = np.flatnonzero(weight)
+    return candidate, weight[candidate] / weight.sum(), distance[candidate]
+
+
+def synapses_by_the_book(probability, distance, n, yule, rng):
+    """Synapses of every candidate onto one cell, with numpy's own weighted choice."""
+    left = rng.choice(len(probability), n, replace=False, p=probability)
+    synapses = np.zeros(len(probability))
     synapses[left] = 1
     multiplicity = scipy.stats.yulesimon.rvs(yule, size=n, random_state=rng)
     for k in np.unique(multiplicity[multiplicity > 1])[::-1]:
@@ -134,28 +139,37 @@ def sample_by_the_book(units, cell, rule, rng):
     return synapses
 
 
-@pytest.mark.parametrize("population", ["e23Cux2", "i23Pvalb"])
-def test_units_are_chosen_as_an_independent_sampler_chooses_them(nodes, node_types, units, population):
-    n_cells, rng = 300, np.random.default_rng(5)
+def count_by_the_kernels(units, cells):
+    """How often each unit was chosen by all cells together, and with how many synapses."""
+    start = np.concatenate([[0], np.cumsum(cells.n_wanted)])
+    found = Connections(start, np.zeros(len(cells.x), np.int64), *np.empty((2, start[-1]), np.uint16))
+    connect_cells(make_field(units), cells, make_rules(), 0, len(cells.x), found)
+    return [np.bincount(found.unit, weights=weights, minlength=len(units)) for weights in (None, found.n_synapses)]
+
+
+@pytest.mark.parametrize(("population", "is_on", "frequency"), [("e23Cux2", True, 1), ("i23Sst", False, 3)])
+def test_units_are_chosen_as_an_independent_sampler_does(nodes, node_types, units, population, is_on, frequency):
+    n_cells, rng, sign, angle = 400, np.random.default_rng(5), 1 if is_on else -1, np.deg2rad(25.0)
     size = int(read_populations().n_synapses_scale[population])
-    cells = same_cells(nodes, node_types, population, n_cells, x=-60.0, z=40.0, tuning_angle=25.0, target_size=size)
-    ours = connect_lgn(cells, node_types, units, seed=9)
-    rule = read_populations().loc[population]
-    theirs = np.array([sample_by_the_book(units, cells, rule, rng) for _ in range(n_cells)])
-    chosen, chosen_theirs = np.diff(ours.indptr), np.count_nonzero(theirs, axis=0)
-    variance = (chosen + chosen_theirs) * (1 - (chosen + chosen_theirs) / (2 * n_cells))
-    often = (chosen + chosen_theirs >= 10) & (variance > 0)
-    z = (chosen - chosen_theirs)[often] / np.sqrt(variance[often])
-    # Units of a family share the sign and the frequency of the cell, so their z agree a little: 20 % instead of 4.
-    assert z.var() == pytest.approx(1.0, abs=0.2)
-    synapses = np.add.reduceat(np.append(ours.n_synapses, 0), np.minimum(ours.indptr[:-1], ours.n_edges))
-    per_connection = np.where(chosen > 0, synapses, 0) / np.maximum(chosen, 1)
-    distance = np.hypot(units.x - 60 + 0.07 * 60, units.y - 40 - 0.04 * 40)
-    for low, high in ((0, 4), (4, 8), (8, 12), (12, 20)):
+    copies = same_cells(nodes, node_types, population, n_cells, x=-60.0, z=40.0, tuning_angle=25.0, target_size=size)
+    axis = {"axis_x": np.full(n_cells, sign * np.cos(angle)), "axis_y": np.full(n_cells, sign * np.sin(angle))}
+    cells = make_cells(copies, node_types, seed=9)._replace(rule=np.full(n_cells, 2 * frequency + is_on), **axis)
+    preference = subtype_preferences(frequency, "sOFF" if is_on else "sON")
+    candidate, probability, distance = candidates_by_the_book(units, cells, preference, sign)
+    n, yule = cells.n_wanted[0], cells.yule[0]
+    theirs = np.array([synapses_by_the_book(probability, distance, n, yule, rng) for _ in range(n_cells)])
+    chosen, synapses = (count[candidate] for count in count_by_the_kernels(units, cells))
+    both = chosen + np.count_nonzero(theirs, axis=0)
+    often = (both >= 20) & (both <= 2 * n_cells - 20)
+    z = (2 * chosen - both)[often] / np.sqrt(both * (1 - both / (2 * n_cells)))[often]
+    assert chosen.sum() == n * n_cells
+    assert z.var() == pytest.approx(1.0, abs=5 * np.sqrt(2 / len(z)))  # five standard errors
+    for low, high in ((0, 5), (5, 10), (10, 20)):
         ring = (distance >= low) & (distance < high)
-        mine = np.average(per_connection[ring], weights=chosen[ring])
-        expected = theirs[:, ring].sum() / chosen_theirs[ring].sum()
-        assert mine == pytest.approx(expected, rel=0.03)  # heavy tails: 1 to 2 % between two seeds of the sampler
+        expected = theirs[:, ring].sum() / np.count_nonzero(theirs[:, ring])
+        assert synapses[ring].sum() / chosen[ring].sum() == pytest.approx(
+            expected, rel=0.03
+        )  # heavy tails: 1 % by chance
 
 
 def test_receptive_fields_are_shifted_along_and_elongated_across_the_tuning_axis(nodes, node_types, units):
@@ -230,7 +244,13 @@ def test_one_synapse_evokes_a_third_of_a_millivolt_scaled_by_size_and_damping(pr
 
 def test_populations_get_the_published_lgn_current(projection, nodes, node_types):
     current = np.bincount(projection.posts(N_RECEPTORS), weights=projection.weight, minlength=len(nodes.x))
-    for population, expected in {"e23Cux2": 1839, "e4other": 3069, "i4Pvalb": 10591, "e5IT": 947, "e6Ntsr1": 338}.items():
+    for population, expected in {
+        "e23Cux2": 1839,
+        "e4other": 3069,
+        "i4Pvalb": 10591,
+        "e5IT": 947,
+        "e6Ntsr1": 338,
+    }.items():
         mean = current[node_types.pop_name[nodes.type_index] == population].mean()
         assert mean == pytest.approx(expected, rel=0.03)  # spec/network.md E, one seed; 1 % between seeds
 

@@ -151,7 +151,7 @@ def test_potential_is_recorded_after_the_reset_and_held_for_the_refractory_perio
     hold = ReferenceColumn(circuit).refractory_steps.numpy()
     assert len(steps) > 50
     for step, neuron in zip(steps, neurons, strict=True):
-        held = recording.v[step : step + hold[neuron] + 1, neuron]
+        held = recording.v[step : step + hold[neuron, 0] + 1, neuron]
         np.testing.assert_array_equal(held, circuit.neuron_parameter("V_reset")[neuron])
 
 

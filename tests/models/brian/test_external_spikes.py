@@ -1,0 +1,56 @@
+"""Several spikes of a unit in one step become one spike each of its replicas."""
+
+import numpy as np
+import pytest
+from circuits import small_random_circuit
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twincortex.models.brian.external_spikes import generator_arrays, plan_spike_inputs
+from twincortex.models.errors import InputError
+from twincortex.models.recording import Run
+from twincortex.models.spikes import from_steps
+
+RUN = Run(10.0)
+CIRCUIT = small_random_circuit(seed=1, n=4)
+N_UNITS = CIRCUIT.projections["bkg_to_v1"].n_sources
+
+spike_lists = st.lists(st.tuples(st.integers(0, RUN.n_steps - 1), st.integers(0, N_UNITS - 1)), max_size=60)
+
+
+def bkg(spikes):
+    steps, units = np.array(spikes, dtype=int).reshape(-1, 2).T
+    return from_steps("bkg", N_UNITS, steps, units, RUN.dt)
+
+
+@given(spike_lists)
+def test_every_spike_is_carried_once_and_no_generator_spikes_twice_in_a_step(spikes):
+    trains = bkg(spikes)
+    plan = plan_spike_inputs(CIRCUIT, {"bkg": trains}, RUN)["bkg"]
+    generators, timebins = generator_arrays(plan, trains, RUN)
+    within = timebins < RUN.n_steps
+    carried = sorted(zip(timebins[within].tolist(), (generators[within] % N_UNITS).tolist(), strict=True))
+    assert carried == sorted(spikes)
+    pairs = list(zip(timebins.tolist(), generators.tolist(), strict=True))
+    assert pairs == sorted(set(pairs))
+    assert generators.max() < plan.n_generators
+
+
+def test_room_grows_in_powers_of_two():
+    trains = bkg([(step, unit) for step in range(10) for unit in range(N_UNITS)] * 30)
+    plan = plan_spike_inputs(CIRCUIT, {"bkg": trains}, RUN)
+    assert (plan["bkg"].copies, plan["bkg"].capacity) == (32, 4096)
+    assert (plan["lgn"].copies, plan["lgn"].capacity) == (1, 1024)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"bgk": bkg([])}, "inputs name the source 'bgk'; did you mean 'bkg'"),
+        ({"bkg": from_steps("bkg", 3, [1], [2], 1.0)}, "spikes of bkg: 3 units, but the circuit has 10"),
+        ({"bkg": bkg([(10, 0)])}, "spikes of bkg: 1 of 1 lie outside the run"),
+    ],
+)
+def test_inputs_of_something_else_are_refused(inputs, message):
+    with pytest.raises(InputError, match=message):
+        plan_spike_inputs(CIRCUIT, inputs, RUN)

@@ -1,0 +1,50 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from twincortex.models.errors import InputError
+from twincortex.models.inputs import read_inputs
+
+from circuits import small_random_circuit, small_random_inputs
+
+
+@pytest.fixture
+def inputs(input_folder, tmp_path):
+    return shutil.copytree(input_folder, tmp_path / "inputs")
+
+
+def test_reading_gives_the_spikes_that_were_written(circuit, input_folder):
+    inputs, facts = read_inputs(input_folder, circuit)
+    for source, trains in small_random_inputs(1, circuit, 100.0).items():
+        assert np.array_equal(inputs[source].times, trains.times)
+        assert np.array_equal(inputs[source].node_ids, trains.node_ids)
+    assert facts["duration"] == 100.0
+
+
+def test_inputs_fit_the_circuit_with_other_weights(circuit, input_folder):
+    trained = circuit.with_weights({"v1_to_v1": 2 * circuit.projections["v1_to_v1"].weight})
+    assert read_inputs(input_folder, trained)[1]["topology_hash"] == trained.topology_hash
+
+
+def test_inputs_of_another_circuit_are_refused(inputs):
+    with pytest.raises(
+        InputError, match=r"stimulus.json: the input was made for the circuit \w+\.\.\., not for this one"
+    ):
+        read_inputs(inputs, small_random_circuit(seed=8))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"duration": 1.0}', json.dumps({"duration": "long", "dt": 1.0, "topology_hash": ""})]
+)
+def test_a_damaged_description_is_refused(circuit, inputs, text):
+    (inputs / "stimulus.json").write_text(text)
+    with pytest.raises(InputError, match=r"stimulus.json is damaged .* Make the input again"):
+        read_inputs(inputs, circuit)
+
+
+def test_missing_spikes_are_refused(circuit, inputs):
+    (inputs / "bkg_spikes.h5").unlink()
+    with pytest.raises(InputError, match=r"bkg_spikes.h5 does not exist"):
+        read_inputs(inputs, circuit)
