@@ -25,7 +25,8 @@ class NodeTypes:
         Specimen id of the Allen Cell Types Database.
     pop_name : (M,) str array
     parameters : dict of str -> (M,) float64 array
-        In NEST's words: V_th E_L V_reset [mV], g [nS], C_m [pF], t_ref [ms], asc_decay_j [1/ms], asc_amp_j [pA], asc_r_j.
+        In NEST's words: V_th E_L V_reset [mV], g [nS], C_m [pF], t_ref [ms], asc_decay_j [1/ms], asc_amp_j [pA],
+        asc_r_j.
     receptor_parameters : dict of str -> (M, R) float64 array
         tau_fast, tau_slow [ms], amp_slow.
     """

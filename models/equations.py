@@ -1,12 +1,12 @@
 """THE definition of neuron and receptor dynamics, as Brian2 equations.
 
-Read this file as the model's methods section. Both engines follow it: ``propagators.py`` turns the text below into exact
-one-step update numbers, Brian2 and torch only multiply and add those numbers. To change the model, edit the text (or add
-a set to EQUATION_SETS); nothing else has to know. Equations must be linear in their variables between two spikes.
+Read this file as the model's methods section. Both engines follow it: ``propagators.py`` turns the text below into
+exact one-step update numbers, Brian2 and torch only multiply and add those numbers. To change the model, edit the text
+(or add a set to EQUATION_SETS); nothing else has to know. Equations must be linear in their variables between spikes.
 
-How to read Brian2: ``dv/dt = ... : volt`` is a differential equation for a variable in volt, ``c_m : farad (constant)`` a
-parameter of the cell, ``x = ... : amp`` an abbreviation. ``(unless refractory)`` means: held still after a spike for t_ref.
-A number in braces counts copies: after-spike currents {j}, receptors {k}.
+How to read Brian2: ``dv/dt = ... : volt`` is a differential equation for a variable in volt, ``c_m : farad (constant)``
+a parameter of the cell, ``x = ... : amp`` an abbreviation. ``(unless refractory)`` means: held still after a spike for
+t_ref. A number in braces counts copies: after-spike currents {j}, receptors {k}.
 """
 
 from collections.abc import Callable
@@ -72,8 +72,8 @@ class EquationSet:
     ----------
     name : str
     equations : brian2.Equations
-        Linear differential equations and the parameters they use. Parameter ``v_th`` is column ``V_th`` of the circuit's
-        cell models, ``tau_fast_3`` is receptor parameter ``tau_fast`` of receptor 3.
+        Linear differential equations and the parameters they use. Parameter ``v_th`` is column ``V_th`` of the
+        circuit's cell models, ``tau_fast_3`` is receptor parameter ``tau_fast`` of receptor 3.
     threshold : str
         ``variable > parameter expression``.
     reset : str

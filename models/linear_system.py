@@ -167,7 +167,8 @@ def _affine(label, expression, symbols):
         terms = sympy.Add.make_args(sympy.expand(expression))
         bad = [term for term in terms if any(states & sympy.diff(term, symbol).free_symbols for symbol in symbols)]
         raise InputError(
-            f"{label} = {expression}: the term(s) {', '.join(map(str, bad))} are not linear in {', '.join(map(str, symbols))}. "
+            f"{label} = {expression}: the term(s) {', '.join(map(str, bad))} are not linear in "
+            f"{', '.join(map(str, symbols))}. "
             "Exact propagators exist for linear equations only: replace the term by a linear one."
         )
     return row, expression.subs(dict.fromkeys(symbols, 0))
@@ -177,7 +178,8 @@ def _check_held(states, matrix, held):
     for row, column in np.argwhere(~held[:, None] & held[None, :]):
         if matrix[row, column] != 0:
             raise InputError(
-                f"equation d{states[row]}/dt: the term with {states[column]} is held while refractory, {states[row]} is not. "
+                f"equation d{states[row]}/dt: the term with {states[column]} is held while refractory, "
+                f"{states[row]} is not. "
                 f"Add (unless refractory) to d{states[row]}/dt, or remove it from d{states[column]}/dt."
             )
 

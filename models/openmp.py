@@ -1,6 +1,7 @@
 """Quiet OpenMP threads: import this before torch.
 
-torch, compiled kernels and numba bring OpenMP runtimes of their own. Idle threads of one spin against the others', which
+torch, compiled kernels and numba bring OpenMP runtimes of their own. Idle threads of one spin against the others',
+which
 makes everything 10 to 100 times slower. They only read these variables when they are loaded, so this is the one module
 that does something on import; values that are set already stay.
 """

@@ -53,7 +53,9 @@ def read_table(name, index):
     """
     path = resources.files("twincortex.models") / "data" / f"{name}.csv"
     with path.open() as file:
-        table = pd.read_csv(file, comment="#" if name.startswith(("neuropixels", "fano")) else None)
+        # pandas' default parser may be off by one unit in the last place.
+        is_commented = name.startswith(("neuropixels", "fano"))
+        table = pd.read_csv(file, comment="#" if is_commented else None, float_precision="round_trip")
     missing = [column for column in [*index, *_COLUMNS.get(name, "").split()] if column not in table]
     if missing:
         raise InputError(
@@ -115,8 +117,8 @@ def read_lgn_filters():
 class ReceptorLayout:
     """Which receptor of a target cell a presynaptic class uses, and the kinetics of each receptor.
 
-    Connections with the same kinetics onto a cell share one receptor (DESIGN 4). Classes with fewer receptors are padded
-    with copies of receptor 0, which no connection uses.
+    Connections with the same kinetics onto a cell share one receptor (DESIGN 4). Classes with fewer receptors are
+    padded with copies of receptor 0, which no connection uses.
 
     Attributes
     ----------

@@ -1,6 +1,7 @@
 """Equations -> exact one-step propagators per cell model: the numbers that both engines share.
 
-Between spikes the equations are linear, so one step is x <- P x + b with P = expm(M dt). The matrix exponential is taken
+Between spikes the equations are linear, so one step is x <- P x + b with P = expm(M dt). The matrix exponential is
+taken
 numerically in float64 per cell model: safe for any time constants and any dt (DESIGN 4). Engines only multiply and add.
 """
 
@@ -140,7 +141,9 @@ def _steps_of_models(system, parameters, dt, after_spike_currents, convention):
 
 def _reset_fields(system, parameters):
     index = system.states.index
-    entries = [(index(row), index(col), value) for row, (terms, _) in system.reset.items() for col, value in terms.items()]
+    entries = [
+        (index(row), index(col), value) for row, (terms, _) in system.reset.items() for col, value in terms.items()
+    ]
     offset = np.zeros((len(parameters["t_ref"]), len(system.states)))
     for name, (_, constant) in system.reset.items():
         offset[:, index(name)] = _evaluate(constant, parameters)
@@ -181,7 +184,8 @@ def _parameters(equation_set, node_types):
     missing = sorted({*equation_set.equations.parameter_names, "t_ref"} - set(known))
     if missing:
         raise InputError(
-            f"{equation_set.name}: the cell models have no column for parameter(s) {', '.join(missing)} of the equations; "
+            f"{equation_set.name}: the cell models have no column for parameter(s) {', '.join(missing)} of the "
+            f"equations; "
             f"{near_name_hint(missing[0], known)}. Add the column to the cell models, or another number of receptors."
         )
     values = {

@@ -1,7 +1,7 @@
 """The only place where weights cross between torch, Circuit (hence Brian2 and NEST) and SONATA files.
 
-Every engine keeps weights in pA in the canonical order of Projection, so crossing is a copy; float32 is what a Circuit and
-its files hold, and every float32 is also a float64.
+Every engine keeps weights in pA in the canonical order of Projection, so crossing is a copy; float32 is what a
+Circuit and its files hold, and every float32 is also a float64.
 """
 
 import torch

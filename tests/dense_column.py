@@ -1,6 +1,7 @@
 """An independent model of the torch engine for tests: dense matrices, one neuron vector per state, plain autograd.
 
-Slow and literal: it shares nothing with ReferenceColumn but the Propagators, so an index mistake in one is not in the other.
+Slow and literal: it shares nothing with ReferenceColumn but the Propagators, so an index mistake in one is not in the
+other.
 """
 
 import torch
@@ -70,5 +71,7 @@ def dense_rollout(circuit, propagators, inputs, weights, shaping, n_steps):
 def _counts(trains, dt, n_steps):
     counts = torch.zeros(n_steps, trains.n_units, dtype=torch.float64)
     steps = torch.from_numpy(trains.steps(dt))
-    counts.index_put_((steps, torch.from_numpy(trains.node_ids)), torch.ones(len(steps), dtype=torch.float64), accumulate=True)
+    counts.index_put_(
+        (steps, torch.from_numpy(trains.node_ids)), torch.ones(len(steps), dtype=torch.float64), accumulate=True
+    )
     return counts

@@ -1,7 +1,7 @@
 """Checkpoints: a folder that is whole or not there, with a sha256 of every file.
 
-Tensors are safetensors, everything else is JSON; nothing is pickled. Randomness is counter-based, so weights, optimizer,
-running averages and the step are all there is to a run's state.
+Tensors are safetensors, everything else is JSON; nothing is pickled. Randomness is counter-based, so weights,
+optimizer, running averages and the step are all there is to a run's state.
 """
 
 import hashlib

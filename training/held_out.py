@@ -1,4 +1,5 @@
-"""The held-out test: gratings that training never showed, run by torch and by Brian2 with the same weights and spikes."""
+"""The held-out test: gratings that training never showed, run by torch and by Brian2 with the same weights and
+spikes."""
 
 from dataclasses import dataclass
 

@@ -107,7 +107,7 @@ class Trainer:
             value, parts = self._score(condition, stimulation)
             # Backward at once: the graph of one rollout is freed before the next is built.
             value.backward()
-            metrics["loss"] += float(value)
+            metrics["loss"] += float(value.detach())
             metrics |= {f"{condition}/{name}": float(part) for name, part in parts.items()}
         metrics["gradient_norm"] = self._gradient_norm()
         self._check_finite(metrics)
@@ -156,6 +156,7 @@ class Trainer:
         bad = [name for name in ("loss", "gradient_norm") if not torch.isfinite(torch.tensor(metrics[name]))]
         if bad:
             raise DivergedError(
-                f"step {metrics['step']}: {', '.join(bad)} is not finite; the weights of step {self.state.step} are kept. "
+                f"step {metrics['step']}: {', '.join(bad)} is not finite; the weights of step {self.state.step} "
+                "are kept. "
                 "Lower optimization.learning_rate, or the cost that grew last in metrics.csv."
             )

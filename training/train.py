@@ -67,15 +67,13 @@ def _train(circuit, config, state, record):
             record.add(rows[-1])
             now = rows[-1]
             bar.set_postfix_str(
-                f"loss {now['loss']:.2f}, {now['evoked/rate_Hz']:.2f} Hz evoked, {now['spontaneous/rate_Hz']:.2f} Hz gray"
+                f"loss {now['loss']:.2f}, evoked {now['evoked/rate_Hz']:.2f}, gray {now['spontaneous/rate_Hz']:.2f} Hz"
             )
             bar.update()
             if state.step % CHECKPOINT_EVERY == 0 or state.step == config.steps:
                 save_checkpoint(record.folder, state, circuit)
     if rows:
-        print(
-            f"loss {rows[0]['loss']:.3f} -> {rows[-1]['loss']:.3f} ({rows[-1]['loss'] / rows[0]['loss']:.2f} of the start)"
-        )
+        print(f"loss {rows[0]['loss']:.3f} -> {rows[-1]['loss']:.3f} ({rows[-1]['loss'] / rows[0]['loss']:.2f} of it)")
     return rows
 
 

@@ -1,6 +1,7 @@
 """The constants of the cell models as Brian2 wants them: in SI units, with a dimension and a name.
 
-One value per cell model, not per neuron: 203,816 neurons of 201 models read the same few kilobytes, which stay in cache.
+One value per cell model, not per neuron: 203,816 neurons of 201 models read the same few kilobytes, which stay in
+cache.
 """
 
 from dataclasses import dataclass
@@ -46,7 +47,9 @@ def cell_model_constants(propagators, node_types):
         *_step(propagators),
         *_reset(propagators),
         *_jumps(propagators),
-        Constant(statements.THRESHOLD_CONSTANT, *_in_si(propagators, propagators.threshold, propagators.threshold_state)),
+        Constant(
+            statements.THRESHOLD_CONSTANT, *_in_si(propagators, propagators.threshold, propagators.threshold_state)
+        ),
         # Brian2 holds a neuron for one step less than its refractory period.
         Constant(
             statements.REFRACTORY_CONSTANT, second.dim, (propagators.refractory_steps + 1) * (propagators.dt * 1e-3)

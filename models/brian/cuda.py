@@ -1,7 +1,7 @@
 """CUDA standalone projects through Brian2CUDA: generated, compiled and linked on any machine that has nvcc.
 
-A GPU is only needed to run them. Brian2CUDA 1.0a7 (Brian2 2.8) and 1.0b1 (Brian2 2.10) work with CUDA 12 and 13, but not
-with their default flags; what has to be different is noted where it is set.
+A GPU is only needed to run them. Brian2CUDA 1.0a7 (Brian2 2.8) and 1.0b1 (Brian2 2.10) work with CUDA 13, but not with
+their default flags; what has to be different is noted where it is set.
 """
 
 import os
@@ -77,7 +77,7 @@ def cuda_toolchain(strict):
 
 
 def compute_capability():
-    """GPU generation to compile for: TWINCORTEX_COMPUTE_CAPABILITY, else that of the GPU here, else 9.0 (H100, H200)."""
+    """GPU generation to compile for: TWINCORTEX_COMPUTE_CAPABILITY, else that of the GPU here, else 9.0 (Hopper)."""
     text = os.environ.get(COMPUTE_CAPABILITY_VARIABLE)
     if text is None:
         text = (run_quietly("nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader").split() or [_HOPPER])[0]
@@ -96,7 +96,7 @@ def _new_device(module):
 
 
 def _release(nvcc):
-    """CUDA version as Brian2CUDA wants it, for example 13.0; where nvcc is missing, the one these sources were tried with."""
+    """CUDA version as Brian2CUDA wants it, for example 13.0, which also stands in where nvcc is missing."""
     _, _, release = (run_quietly(nvcc, "--version") if nvcc else "").partition("release ")
     return float(release.partition(",")[0]) if release else 13.0
 

@@ -1,8 +1,8 @@
 """Spikes of LGN and background units, in the form that Brian2's SpikeGeneratorGroup steps through.
 
 A unit of Brian2 spikes at most once in a step, ours may spike several times (a background unit at 250 Hz does). Every
-unit therefore has `copies` replicas: the m-th spike of a step is carried by replica m, and nothing is dropped. Numbers of
-spikes and of replicas are rounded up to powers of two, so that a compiled project takes other spikes too.
+unit therefore has `copies` replicas: the m-th spike of a step is carried by replica m, and nothing is dropped. Numbers
+of spikes and of replicas are rounded up to powers of two, so that a compiled project takes other spikes too.
 """
 
 from dataclasses import dataclass

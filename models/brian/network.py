@@ -1,7 +1,7 @@
 """Circuit and propagators -> Brian2 objects, the same for every target.
 
-``cell_models`` hold the constants, ``neurons`` the states, ``inbox`` (one element per neuron and receptor) collects what
-arrives in a step: a presynaptic spike adds one number per connection. Within a step, Brian2's schedule runs
+``cell_models`` hold the constants, ``neurons`` the states, ``inbox`` (one element per neuron and receptor) collects
+what arrives in a step: a presynaptic spike adds one number per connection. Within a step, Brian2's schedule runs
 
     before_groups    injected current
     groups           states advance (held ones stay still while refractory)
@@ -23,7 +23,6 @@ from brian2.equations.equations import PARAMETER, Equations, SingleEquation
 
 from twincortex.models.brian import statements
 from twincortex.models.brian.plan import at_least_two
-from twincortex.models.errors import InputError
 from twincortex.models.linear_system import coherent_unit
 
 SCHEDULE = ["start", "groups", "thresholds", "synapses", "resets", "end"]
@@ -36,14 +35,12 @@ class BrianNetwork:
     Attributes
     ----------
     network : brian2.Network
-    neurons : brian2.NeuronGroup
     spikes : brian2.SpikeMonitor
     voltage : brian2.StateMonitor or None
         None where no potential is recorded.
     """
 
     network: brian2.Network
-    neurons: brian2.NeuronGroup
     spikes: brian2.SpikeMonitor
     voltage: brian2.StateMonitor | None
 
@@ -77,7 +74,7 @@ def build_network(plan):
         voltage = brian2.StateMonitor(neurons, state, record=list(plan.run.record_v), when="end", name="voltage")
         network.add(voltage)
     network.schedule = SCHEDULE
-    return BrianNetwork(network, neurons, spikes, voltage)
+    return BrianNetwork(network, spikes, voltage)
 
 
 def run_network(brian_network, run):
@@ -117,7 +114,8 @@ def _neurons(plan, cell_models, inbox):
         name="neurons",
         namespace={},
     )
-    _read_through(neurons, "cell_model", circuit.nodes.type_index, {name: (cell_models, name) for name in cell_models.equations})
+    constants = {constant.name: (cell_models, constant.name) for constant in plan.constants}
+    _read_through(neurons, "cell_model", circuit.nodes.type_index, constants)
     first_element = np.arange(circuit.n_neurons) * circuit.n_receptors
     for receptor in np.unique(propagators.jump_receptors).tolist():
         name = statements.inbox_variable(receptor)
@@ -130,7 +128,7 @@ def _neurons(plan, cell_models, inbox):
 
 
 def _read_through(neurons, index_name, index, variables):
-    """Let neurons see variables of another group through an index, as linked variables do, but with one index for all."""
+    """Let neurons see variables of another group through one index, as Brian2's linked variables do with one each."""
     index = np.asarray(index, dtype=np.int32)
     neurons.variables.add_array(
         index_name, size=len(index), values=index, dtype=np.int32, constant=True, read_only=True
@@ -140,10 +138,6 @@ def _read_through(neurons, index_name, index, variables):
 
 
 def _inject_current(neurons, plan):
-    if "i_e" not in plan.propagators.states:
-        raise InputError(
-            f"{plan.propagators.equation_set.name}: the equations have no variable i_e that an injected current could enter."
-        )
     current = plan.arrays["injected_current.values"].reshape(plan.run.current.shape) * brian2.amp
     current = brian2.TimedArray(current, dt=plan.run.dt * brian2.ms, name="injected_current")
     neurons.namespace["injected_current"] = current

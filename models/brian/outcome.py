@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import brian2
 import numpy as np
 
-from twincortex.models.errors import DivergedError, first_offenders
 from twincortex.models.recording import Recording
 from twincortex.models.spikes import from_steps
 
@@ -22,13 +21,11 @@ class Outcome:
         Start of the step in which each spike was emitted.
     spike_ids : (n,) int array
     v : (n_steps, n_recorded) float array [V]
-    final_v : (N,) float array [V]
     """
 
     spike_times: np.ndarray
     spike_ids: np.ndarray
     v: np.ndarray
-    final_v: np.ndarray
 
 
 def as_recording(outcome, plan, target, settings):
@@ -45,18 +42,7 @@ def as_recording(outcome, plan, target, settings):
     Returns
     -------
     Recording
-
-    Raises
-    ------
-    DivergedError
-        A membrane potential is not finite at the end.
     """
-    bad = np.flatnonzero(~np.isfinite(outcome.final_v))
-    if len(bad):
-        raise DivergedError(
-            f"the membrane potential of neurons {first_offenders(bad)} is not finite at the end of the run. "
-            "Expected finite numbers: check the weights and the parameters of the cell models."
-        )
     run, circuit = plan.run, plan.circuit
     steps = np.rint(outcome.spike_times / (run.dt * 1e-3)).astype(np.int64)
     return Recording(

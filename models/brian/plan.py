@@ -1,4 +1,4 @@
-"""What a Brian2 network consists of: its structure, and the numbers that may change between runs of a compiled project."""
+"""What a Brian2 network consists of: its structure, and the numbers that may change from run to run."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from twincortex.models.brian.constants import Constant, cell_model_constants
 from twincortex.models.brian.external_spikes import SpikeInput, generator_arrays, plan_spike_inputs
 from twincortex.models.circuit import Circuit
 from twincortex.models.equations import glif3
-from twincortex.models.errors import InputError
+from twincortex.models.errors import InputError, first_offenders
 from twincortex.models.propagators import Propagators, compute_propagators
 from twincortex.models.recording import Run
 
@@ -20,9 +20,9 @@ MANY_CONNECTIONS = 5_000_000
 class Pathway:
     """One Synapses object: the connections of a projection, or those of them that share a delay.
 
-    Its first connection is there twice, the first time with weight 0: Brian2CUDA stops its slow search for duplicates at
-    the first one, and Brian2 would write an array of a single weight into the program text, where a re-run could not
-    replace it.
+    Its first connection is there twice, the first time with weight 0: Brian2CUDA stops its slow search for duplicates
+    at the first one, and Brian2 would write an array of a single weight into the program text, where a re-run could
+    not replace it.
 
     Attributes
     ----------
@@ -130,15 +130,16 @@ def plan_network(circuit, inputs, run, equation_set=None, one_delay_each=None):
     Raises
     ------
     InputError
-        Inputs or a neuron to record that do not fit the circuit, a dt that makes a delay 0 steps, equations that do not
-        fit the cell models.
+        Inputs, a current or a neuron to record that do not fit the circuit, weights that are not finite, a dt that
+        makes a delay 0 steps, equations that do not fit the cell models.
     """
     if run.precision != "float64":
         raise InputError(f"precision {run.precision!r}: the Brian2 engine computes in float64. Leave precision out.")
     run.check_record_v(circuit.n_neurons)
-    _check_current(circuit, run)
+    _check_weights(circuit)
     equation_set = equation_set or glif3(circuit.n_receptors)
     propagators = compute_propagators(equation_set, circuit.node_types, run.dt, run.after_spike_current)
+    _check_current(circuit, run, propagators)
     constants = tuple(cell_model_constants(propagators, circuit.node_types))
     spike_inputs = plan_spike_inputs(circuit, inputs, run)
     if one_delay_each is None:
@@ -166,13 +167,26 @@ def _plan_pathways(circuit, spike_inputs, dt, one_delay_each):
             yield Pathway(part, name, projection.source, copies, edges, steps[edges])
 
 
-def _check_current(circuit, run):
-    if run.current is not None and run.current.shape != (run.n_steps, circuit.n_neurons):
+def _check_weights(circuit):
+    for name, projection in circuit.projections.items():
+        bad = np.flatnonzero(~np.isfinite(projection.weight))
+        if len(bad):
+            raise InputError(
+                f"{name}: weights of connections {first_offenders(bad)} are not finite. Repair the weights."
+            )
+
+
+def _check_current(circuit, run, propagators):
+    if run.current is None:
+        return
+    if run.current.shape != (run.n_steps, circuit.n_neurons):
         raise InputError(
-            f"injected current has shape {run.current.shape}; expected {(run.n_steps, circuit.n_neurons)}, one row per step."
+            f"injected current has shape {run.current.shape}; expected {(run.n_steps, circuit.n_neurons)}: row = step."
         )
+    if "i_e" not in propagators.states:
+        raise InputError(f"{propagators.equation_set.name}: no variable i_e that an injected current could enter.")
 
 
 def at_least_two(values):
-    """Repeat a single value: Brian2 writes arrays of length 1 into the program text, where a re-run cannot replace them."""
+    """Repeat a single value: Brian2 writes arrays of length 1 into the program text, where no re-run replaces them."""
     return np.repeat(values, 2) if len(values) == 1 else values

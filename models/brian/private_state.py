@@ -1,5 +1,6 @@
 """Brian2 keeps its device, clock and preferences in the process; this lends them out and puts them back."""
 
+import gc
 import logging
 import threading
 from contextlib import contextmanager
@@ -56,6 +57,7 @@ def private_brian(device, preferences, dt, **device_options):
         For `brian2.set_device`.
     """
     with _one_at_a_time, _messages_to_our_log():
+        gc.collect()  # Brian2 numbers the names of code as long as an older network with the same names is alive
         former_device = get_device()
         former_dt = former_device.defaultclock.dt
         former_preferences = {name: brian2.prefs[name] for name in preferences}

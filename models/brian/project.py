@@ -1,8 +1,8 @@
 """Standalone projects: generated and compiled once, kept under a name that says what they can run.
 
-The name is a hash of everything that decides the program: equations, topology, dt, duration, recorded neurons, room for
-spikes, flags, versions. Weights, spikes and the constants of the cell models are files, replaced at every run. A project
-appears under its name only when it is complete; ``manifest.json`` lists its files, their types and lengths.
+The name is a hash of everything that decides the program: equations, topology, dt, duration, recorded neurons, room
+for spikes, flags, versions. Weights, spikes and the constants of the cell models are files, replaced at every run. A
+project appears under its name only when it is complete; ``manifest.json`` lists its files, their types and lengths.
 """
 
 import hashlib
@@ -179,11 +179,7 @@ def _replaceable(device, column, name):
 
 def _results(device, column, plan):
     membrane = plan.propagators.states[plan.propagators.threshold_state]
-    variables = {
-        "spike_times": column.spikes.variables["t"],
-        "spike_ids": column.spikes.variables["i"],
-        "final_v": column.neurons.variables[membrane],
-    }
+    variables = {"spike_times": column.spikes.variables["t"], "spike_ids": column.spikes.variables["i"]}
     if column.voltage is not None:
         variables["v"] = column.voltage.variables[membrane]
     return {
@@ -226,4 +222,6 @@ def _read_manifest(folder):
     try:
         return json.loads((folder / MANIFEST).read_text())
     except ValueError as error:
-        raise InputError(f"{folder / MANIFEST} is damaged ({error}). Remove {folder}; it will be compiled again.") from error
+        raise InputError(
+            f"{folder / MANIFEST} is damaged ({error}). Remove {folder}; it will be compiled again."
+        ) from error

@@ -31,9 +31,4 @@ def run_in_process(plan, target, strict):
         v = np.zeros((plan.run.n_steps, 0))
         if column.voltage is not None:
             v = np.asarray(getattr(column.voltage, membrane)).T.copy()
-        return Outcome(
-            spike_times=np.array(column.spikes.t),
-            spike_ids=np.array(column.spikes.i),
-            v=v,
-            final_v=np.array(getattr(column.neurons, membrane)),
-        )
+        return Outcome(spike_times=np.array(column.spikes.t), spike_ids=np.array(column.spikes.i), v=v)

@@ -38,9 +38,10 @@ def simulate(circuit, inputs, run, target="cpp", equation_set=None, root=None, s
     Raises
     ------
     InputError
-        Inputs or options that do not fit, a damaged project, a compiler or GPU that is missing.
-    DivergedError
-        Membrane potentials that are not finite.
+        Inputs or options that do not fit, weights that are not finite, a damaged project, a compiler or GPU that is
+        missing.
+    TwinCortexError
+        A generated program that does not compile or fails.
     """
     if target not in ENGINES:
         raise InputError(f"target {target!r} is unknown; {near_name_hint(target, ENGINES)}.")

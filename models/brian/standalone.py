@@ -2,8 +2,8 @@
 
 Every run gets a folder of its own inside the project: the program and the arrays it keeps are links, the arrays it
 replaces are files, its results are its own. Runs may go on at the same time, and the project stays as it was compiled.
-Brian2's programs only print a line when an array is missing or too short and go on; so sizes are checked before the run,
-and what the program says it used is compared with what it was given afterwards.
+Brian2's programs only print a line when an array is missing or too short and go on; so sizes are checked before the
+run, and what the program says it used is compared with what it was given afterwards.
 """
 
 import os
@@ -119,7 +119,9 @@ def _start_program(project, folder, environment):
         check=False,
     )
     if "driver version is insufficient" in done.stdout or "no CUDA-capable device" in done.stdout:
-        raise InputError("no GPU that this CUDA program could use. Run it on a machine with one, or use --engine brian-cpp.")
+        raise InputError(
+            "no GPU that this CUDA program could use. Run it on a machine with one, or use --engine brian-cpp."
+        )
     complaints = [line for line in done.stdout.splitlines() if "error" in line.lower() or "could not" in line.lower()]
     if done.returncode or complaints:
         said = "\n".join(complaints or done.stdout.splitlines()[-15:])
@@ -153,5 +155,7 @@ def _read_outcome(project, plan, folder):
     shape = (plan.run.n_steps, len(plan.run.record_v))
     v = results.pop("v", np.zeros(0))
     if v.size != shape[0] * shape[1]:
-        raise TwinCortexError(f"{project.folder}: {v.size:,} recorded potentials; expected {shape}. Check the free space.")
+        raise TwinCortexError(
+            f"{project.folder}: {v.size:,} recorded potentials; expected {shape}. Check the free space."
+        )
     return Outcome(v=v.reshape(shape), **results)

@@ -1,7 +1,7 @@
 """Propagators -> the statements that Brian2 turns into code: multiplications and additions only (DESIGN 4).
 
-Every number in them is a constant of the cell model, named here and evaluated in ``constants.py``. The order of the terms
-is the order of ``Propagators``, so that any engine that follows it rounds alike.
+Every number in them is a constant of the cell model, named here and evaluated in ``constants.py``. The order of the
+terms is the order of ``Propagators``, so that any engine that follows it rounds alike.
 """
 
 from brian2.stateupdaters.base import StateUpdateMethod

@@ -1,4 +1,6 @@
-"""Derive the tables of this folder from the public ones: ``python derive_tables.py SOURCE`` (SOURCE holds circuit/*.csv).
+"""Derive the tables of this folder from the public ones: ``python derive_tables.py SOURCE``.
+
+SOURCE is a folder that holds ``circuit/*.csv``.
 
 Kept so that every number here can be traced: the source tables are those of biorealistic-v1-model (BSD-3-Clause, commit
 330276625b95462710bc57791b6e8b077d2f0ff6) and of the Allen Cell Types Database; README.md beside this file says which.
@@ -122,7 +124,12 @@ def write_tables(source, folder=HERE):
     rules, kinetics, probability = derive_pairs(source)
     units, filters = derive_lgn(source)
     external = pd.DataFrame(
-        {"delay_ms": [1.7, 1.0], "synapse_class": ["exc", "exc"], "n_units": [17400, 100], "rate_Hz": [float("nan"), 250]},
+        {
+            "delay_ms": [1.7, 1.0],
+            "synapse_class": ["exc", "exc"],
+            "n_units": [17400, 100],
+            "rate_Hz": [float("nan"), 250],
+        },
         index=pd.Index(["lgn", "bkg"], name="source"),
     )
     for name, table in {

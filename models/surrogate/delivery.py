@@ -1,7 +1,7 @@
 """Spike delivery over one projection: spikes -> inbox, and the gradients of weights and spikes.
 
-Rows are (delay, presynaptic unit): row ``(d - 1) * n_sources + pre`` holds what ``pre`` emitted d steps ago. A presynaptic
-spike adds one number per connection, its weight, to the inbox of (post, receptor).
+Rows are (delay, presynaptic unit): row ``(d - 1) * n_sources + pre`` holds what ``pre`` emitted d steps ago. A
+presynaptic spike adds one number per connection, its weight, to the inbox of (post, receptor).
 """
 
 import numpy as np

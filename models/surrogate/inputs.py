@@ -1,6 +1,7 @@
 """External spikes of a batch of trials, sorted by the step in which they arrive."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ class Arrivals:
     def by_step(self, n_steps):
         """(row, trial, count) of each of the first n_steps steps, as a list of tuples."""
         bounds = torch.searchsorted(self.step, torch.arange(n_steps + 1)).tolist()
-        cuts = [slice(first, last) for first, last in zip(bounds[:-1], bounds[1:], strict=True)]
+        cuts = [slice(first, last) for first, last in pairwise(bounds)]
         return [(self.row[cut], self.trial[cut], self.count[cut]) for cut in cuts]
 
     def after(self, stop):

@@ -87,7 +87,8 @@ class ReferenceColumn(nn.Module):
         ``v1_to_v1``, ``lgn_to_v1``, ``bkg_to_v1``: (E,) tensors [pA].
     """
 
-    def __init__(self, circuit, dt=1.0, equation_set=None, after_spike_current="exact", shaping=None, dtype=torch.float64,
+    def __init__(self, circuit, dt=1.0, equation_set=None, after_spike_current="exact", shaping=None,
+    dtype=torch.float64,
                  trained=(RECURRENT, "bkg_to_v1")):  # fmt: skip
         super().__init__()
         equation_set = equation_set or glif3(circuit.n_receptors)
@@ -101,7 +102,9 @@ class ReferenceColumn(nn.Module):
         }
         self.weights = nn.ParameterDict(
             {
-                name: nn.Parameter(torch.from_numpy(projection.weight).to(dtype, copy=True), requires_grad=name in trained)
+                name: nn.Parameter(
+                    torch.from_numpy(projection.weight).to(dtype, copy=True), requires_grad=name in trained
+                )
                 for name, projection in circuit.projections.items()
             }
         )
@@ -204,7 +207,9 @@ class ReferenceColumn(nn.Module):
             potentials.append(v)
             recorded.append(x[membrane][record_v])
         pending = {name: a.after(n_steps) for name, a in arrivals.items()}
-        return Rollout(*(_by_trial(part) for part in (spikes, potentials, recorded)), State(x, refractory, history, pending))
+        return Rollout(
+            *(_by_trial(part) for part in (spikes, potentials, recorded)), State(x, refractory, history, pending)
+        )
 
     def _arrivals(self, source, trains, state):
         arrivals = schedule_arrivals(trains, self.connections[f"{source}_to_v1"], self.dt, self.dtype)

@@ -44,8 +44,8 @@ class GradientShaping:
 
     Source
     ------
-    Defaults were measured to train the column best (Gaussian .28/.05, undamped); ``REFERENCE_SHAPING`` is the setting of
-    the V1_GLIF_model system (triangular, gain .1, factors .1 and .5).
+    Defaults were measured to train the column best (Gaussian .28/.05, undamped); ``REFERENCE_SHAPING`` is the setting
+    of the V1_GLIF_model system (triangular, gain .1, factors .1 and .5).
     """
 
     surrogate: str = "gaussian"

@@ -1,6 +1,7 @@
 """Wiring rules: angles, fits against closed forms, the shuffled null, run folders, the notebook."""
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import nbclient
@@ -220,6 +221,17 @@ def test_figures_have_units_counts_and_seeds(run_folder, tmp_path):
 def test_an_unfinished_run_is_refused(run_folder, tmp_path):
     with pytest.raises(InputError, match=r"holds no circuit, weights, config\.yaml, metrics\.csv"):
         read_run(tmp_path)
+    shutil.copytree(run_folder, tmp_path / "run")
+    (tmp_path / "run" / "weights" / "v1_v1_edges_trained.h5").unlink()
+    with pytest.raises(InputError, match="no recurrent weights"):
+        read_run(tmp_path / "run")
+
+
+def test_weights_that_did_not_change_have_no_rule_of_change(circuit):
+    pairs = pair_table(circuit, circuit)
+    change = wiring_rules(pairs, n_shuffles=20).query("when == 'change'")
+    assert (change[["a", "b", "c"]] == 0).all(axis=None)
+    assert (change[["a_q", "b_q", "a_shuffle_p", "b_shuffle_p"]] == 1).all(axis=None)
 
 
 def execute_notebook(run_folder, tmp_path, monkeypatch, cells=None):

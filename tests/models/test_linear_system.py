@@ -10,9 +10,7 @@ from twincortex.models.errors import InputError
 from twincortex.models.linear_system import read_linear_system
 
 GOOD = (
-    MEMBRANE
-    + EXPONENTIAL_RECEPTOR.format(k=0)
-    + "after_spike_current = 0*amp : amp\nsynaptic_current = fast_0 : amp\n"
+    MEMBRANE + EXPONENTIAL_RECEPTOR.format(k=0) + "after_spike_current = 0*amp : amp\nsynaptic_current = fast_0 : amp\n"
 )
 
 
@@ -22,7 +20,11 @@ def equations_with(old, new):
 
 
 BAD_EQUATIONS = {
-    "a product of variables": ("-fast_0/tau_fast_0", "-fast_0*v/(tau_fast_0*mV)", ["dfast_0/dt", "fast_0*v", "not linear"]),
+    "a product of variables": (
+        "-fast_0/tau_fast_0",
+        "-fast_0*v/(tau_fast_0*mV)",
+        ["dfast_0/dt", "fast_0*v", "not linear"],
+    ),
     "a power": ("-g*(v - e_l)", "-g*(v - e_l)**2/mV", ["dv/dt", "v**2", "not linear"]),
     "an exponential": ("-g*(v - e_l)", "-g*(v - e_l) + g*mV*exp(v/mV)", ["dv/dt", "exp(", "not linear"]),
     "units of a term": ("-g*(v - e_l)", "-g*(v - e_l) + v_th", ["dv/dt", "v_th"]),

@@ -4,12 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
-from circuits import node_types_of
 
 from twincortex.models.equations import EQUATION_SETS, glif3, lif_exponential
 from twincortex.models.errors import InputError
 from twincortex.models.parameters import read_cell_models
 from twincortex.models.propagators import compute_propagators, refractory_steps
+
+from circuits import node_types_of
 
 DT = 0.7
 N_RECEPTORS = 8
@@ -39,7 +40,9 @@ def test_two_half_steps_are_one_step(name, node_types):
     one, two = matrix_of(whole), matrix_of(half)
     # expm is accurate to a few units in the last place of the largest entry.
     np.testing.assert_allclose(two @ two, one, rtol=1e-11, atol=1e-13)
-    np.testing.assert_allclose((two @ half.offset[:, :, None])[:, :, 0] + half.offset, whole.offset, rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(
+        (two @ half.offset[:, :, None])[:, :, 0] + half.offset, whole.offset, rtol=1e-11, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("name", EQUATION_SETS)

@@ -1,4 +1,4 @@
-"""An oracle written from the contract, not from the engine, and one folder of compiled projects for all test processes."""
+"""An oracle written from the contract, not from the engine, and one folder of compiled projects for all processes."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def standalone_root(tmp_path_factory):
 
 
 def run_step_by_step(circuit, inputs, run, equation_set=None):
-    """DESIGN 4 in a plain loop: returns steps and ids of the spikes, and V [mV] of all neurons at the end of each step."""
+    """DESIGN 4 in a plain loop: returns (step, id) of the spikes, and V [mV] of all neurons at the end of each step."""
     p = compute_propagators(
         equation_set or glif3(circuit.n_receptors), circuit.node_types, run.dt, run.after_spike_current
     )

@@ -7,9 +7,6 @@ import pytest
 
 pytest.importorskip("brian2cuda", reason="Brian2CUDA is not installed (pip install 'twincortex[cuda]')")
 
-import circuits
-from circuits import small_random_circuit, small_random_inputs
-
 from twincortex.models.brian import cuda as cuda_module
 from twincortex.models.brian import simulate
 from twincortex.models.brian.cuda import cuda_toolchain
@@ -18,6 +15,9 @@ from twincortex.models.brian.project import generate_project, open_project
 from twincortex.models.errors import InputError
 from twincortex.models.recording import Run
 from twincortex.models.toolchain import list_gpus
+
+import circuits
+from circuits import small_random_circuit, small_random_inputs
 
 # Brian2CUDA leaves closing its files to Python.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
@@ -42,7 +42,7 @@ def plan(circuit):
 def sources(plan, tmp_path):
     """Text of every generated file."""
     generate_project(plan, cuda_toolchain(strict=True), tmp_path)
-    return {path.name: path.read_text() for path in tmp_path.rglob("*") if path.suffix in (".cu", ".h", "") and path.is_file()}
+    return {path.name: path.read_text() for path in [*tmp_path.rglob("*.cu"), tmp_path / "makefile"]}
 
 
 def test_the_kernels_multiply_and_add_our_propagators(sources):
@@ -70,7 +70,7 @@ def test_the_makefile_asks_for_what_cuda_13_needs(sources):
 
 def test_what_is_missing_is_named(monkeypatch, circuit, tmp_path):
     monkeypatch.setattr(cuda_module, "find_nvcc", lambda: None)
-    with pytest.raises(InputError, match="cannot be compiled here; missing: nvcc .*CUDA_HOME.*brian-cpp"):
+    with pytest.raises(InputError, match=r"cannot be compiled here; missing: nvcc .*CUDA_HOME.*brian-cpp"):
         simulate(circuit, {}, RUN, "cuda", root=tmp_path / "root")
     assert not (tmp_path / "root").exists()
 

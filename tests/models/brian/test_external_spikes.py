@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from circuits import small_random_circuit
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +9,8 @@ from twincortex.models.brian.external_spikes import generator_arrays, plan_spike
 from twincortex.models.errors import InputError
 from twincortex.models.recording import Run
 from twincortex.models.spikes import from_steps
+
+from circuits import small_random_circuit
 
 RUN = Run(10.0)
 CIRCUIT = small_random_circuit(seed=1, n=4)

@@ -6,14 +6,15 @@ import brian2
 import numpy as np
 import pytest
 from brian2.devices.device import get_device
-from circuits import small_random_circuit, small_random_inputs
 
 from twincortex.models.brian import plan as plan_module
 from twincortex.models.brian import simulate
 from twincortex.models.equations import EQUATION_SETS
-from twincortex.models.errors import DivergedError, InputError
+from twincortex.models.errors import InputError
 from twincortex.models.recording import Run
 from twincortex.models.spikes import from_steps
+
+from circuits import small_random_circuit, small_random_inputs
 
 ALL = tuple(range(40))
 
@@ -34,7 +35,7 @@ def test_the_network_follows_the_propagators_step_by_step(name, dt, assert_follo
     run = Run(250.0, dt, record_v=ALL)
     inputs = small_random_inputs(2, circuit, run.duration, dt)
     recording = simulate(circuit, inputs, run, "numpy", equation_set)
-    assert recording.spikes.n_spikes > 200
+    assert recording.spikes.n_spikes > 50
     assert_follows_the_loop(recording, circuit, inputs, run, equation_set)
 
 
@@ -55,8 +56,8 @@ def test_the_step_mean_of_the_after_spike_current_is_simulated_too(assert_follow
 
 def test_an_injected_current_acts_in_its_step(assert_follows_the_loop):
     circuit = small_random_circuit(seed=1)
-    current = np.random.default_rng(5).uniform(0, 300, (80, circuit.n_neurons))
-    run = Run(20.0, 0.25, record_v=ALL, current=current)
+    current = np.random.default_rng(5).uniform(0, 500, (240, circuit.n_neurons))
+    run = Run(60.0, 0.25, record_v=ALL, current=current)
     recording = simulate(circuit, {}, run, "numpy")
     assert recording.spikes.n_spikes > 20
     assert_follows_the_loop(recording, circuit, {}, run)
@@ -100,12 +101,12 @@ def test_nothing_of_brian_leaks_out_of_a_run(fails, monkeypatch):
     assert dict(brian2.prefs) == preferences
 
 
-def test_weights_that_are_not_finite_end_as_a_diverged_run():
+def test_weights_that_are_not_finite_are_refused():
     circuit = small_random_circuit(seed=1, n=4)
-    weight = np.full_like(circuit.projections["bkg_to_v1"].weight, np.inf)
-    inputs = small_random_inputs(2, circuit, 50.0)
-    with pytest.raises(DivergedError, match="membrane potential of neurons 0"):
-        simulate(circuit.with_weights({"bkg_to_v1": weight}), inputs, Run(50.0), "numpy")
+    weight = circuit.projections["bkg_to_v1"].weight.copy()
+    weight[[2, 5]] = np.nan
+    with pytest.raises(InputError, match="bkg_to_v1: weights of connections 2, 5 are not finite"):
+        simulate(circuit.with_weights({"bkg_to_v1": weight}), {}, Run(5.0), "numpy")
 
 
 @pytest.mark.parametrize(

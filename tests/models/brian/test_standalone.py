@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from circuits import small_random_circuit, small_random_inputs
 
 from twincortex.models.brian import simulate
 from twincortex.models.brian import targets as targets_module
@@ -17,6 +16,8 @@ from twincortex.models.brian.standalone import run_project
 from twincortex.models.brian.targets import cpp_toolchain
 from twincortex.models.errors import InputError, TwinCortexError
 from twincortex.models.recording import Run
+
+from circuits import small_random_circuit, small_random_inputs
 
 RUN = Run(300.0, record_v=(0, 7, 39))
 CIRCUIT = small_random_circuit(seed=1)
@@ -137,7 +138,9 @@ def test_values_that_the_program_did_not_use_are_no_result(own_project, plan):
     lie = f"dd if=/dev/zero of=results/{entry['result']['file']} bs=8 seek=3 count=2 conv=notrunc 2>/dev/null"
     real.write_text(f'#!/bin/sh\n{own_project.folder}/real "$@" && {lie}\n')
     real.chmod(0o755)
-    with pytest.raises(TwinCortexError, match=r"v1_to_v1.w: .* did not use the values it was given \(other element 3, 4\)"):
+    with pytest.raises(
+        TwinCortexError, match=r"v1_to_v1.w: .* did not use the values it was given \(other element 3, 4\)"
+    ):
         run_project(own_project, plan)
 
 
@@ -152,7 +155,7 @@ def test_a_project_that_does_not_compile_leaves_nothing_behind(monkeypatch, tmp_
     compiler.write_text("#!/bin/sh\necho this compiler is broken\nexit 1\n")
     compiler.chmod(0o755)
     monkeypatch.setenv("CXX", str(compiler))
-    with pytest.raises(TwinCortexError, match="does not compile.*\n(.*\n)*this compiler is broken"):
+    with pytest.raises(TwinCortexError, match=r"does not compile.*\n(.*\n)*this compiler is broken"):
         open_project(plan, cpp_toolchain(strict=True), tmp_path / "root")
     assert [path.suffix for path in (tmp_path / "root").iterdir()] == [".lock"]
 
@@ -169,13 +172,13 @@ def test_what_a_killed_process_left_is_removed(monkeypatch, tmp_path, plan):
 
 def test_a_missing_compiler_is_named(monkeypatch, tmp_path, plan):
     monkeypatch.setattr(targets_module, "find_compiler", lambda: None)
-    with pytest.raises(InputError, match="a C\\+\\+ compiler not found.*apt install g\\+\\+.*--engine brian"):
+    with pytest.raises(InputError, match=r"a C\+\+ compiler not found.*apt install g\+\+.*--engine brian"):
         simulate(CIRCUIT, INPUTS, RUN, "cpp", root=tmp_path / "root")
     assert not (tmp_path / "root").exists()
 
 
 def test_projects_go_where_the_environment_says(monkeypatch, tmp_path, plan):
-    monkeypatch.setattr(targets_module, "find_compiler", lambda: "false")
+    monkeypatch.setenv("CXX", "false")
     monkeypatch.setenv("TWINCORTEX_STANDALONE", str(tmp_path / "elsewhere"))
     with pytest.raises(TwinCortexError):
         open_project(plan, cpp_toolchain(strict=True))

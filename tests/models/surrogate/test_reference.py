@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from circuits import small_random_circuit, small_random_inputs
 from dense_column import dense_rollout
 
 from twincortex.models.equations import EQUATION_SETS
@@ -13,6 +12,8 @@ from twincortex.models.recording import Run
 from twincortex.models.spikes import SpikeTrains
 from twincortex.models.surrogate import GradientShaping, ReferenceColumn, simulate
 from twincortex.models.surrogate.spike_functions import SURROGATES
+
+from circuits import small_random_circuit, small_random_inputs
 
 T = 120
 
@@ -56,7 +57,9 @@ def test_spikes_potentials_and_gradients_equal_those_of_a_dense_model(equations,
     for name in ("v1_to_v1", "bkg_to_v1"):
         expected = weights[name].grad
         # Sums in another order, over up to T steps of recurrence.
-        torch.testing.assert_close(column.weights[name].grad, expected, rtol=1e-8, atol=1e-10 * float(expected.abs().max()))
+        torch.testing.assert_close(
+            column.weights[name].grad, expected, rtol=1e-8, atol=1e-10 * float(expected.abs().max())
+        )
 
 
 def test_gradients_equal_finite_differences_where_the_spikes_do_not_change():
@@ -79,7 +82,8 @@ def test_gradients_equal_finite_differences_where_the_spikes_do_not_change():
             assert torch.equal(moved.spikes, rollout.spikes)
             values.append(float(loss_of(moved.spikes, moved.v)))
         finite_difference = (values[0] - values[1]) / 2e-4
-        # V is linear in the weights here, so only cancellation limits the difference: 1e-13 / 1e-4 relative to the loss.
+        # V is linear in the weights here, so only cancellation limits the difference: 1e-13 / 1e-4 relative to the
+        # loss.
         assert float(weight.grad @ direction) == pytest.approx(finite_difference, rel=1e-6)
 
 
@@ -117,7 +121,9 @@ def test_a_rollout_continues_where_another_ended_with_spikes_on_their_way():
     with torch.no_grad():
         expected = column(one_trial(whole), T)
         first = column(one_trial({name: _part(trains, 0, cut) for name, trains in whole.items()}), cut)
-        second = column(one_trial({name: _part(trains, cut, T) for name, trains in whole.items()}), T - cut, first.state)
+        second = column(
+            one_trial({name: _part(trains, cut, T) for name, trains in whole.items()}), T - cut, first.state
+        )
     assert torch.equal(torch.cat([first.spikes, second.spikes]), expected.spikes)
     torch.testing.assert_close(torch.cat([first.v, second.v]), expected.v, rtol=0, atol=1e-11)
 

@@ -1,0 +1,126 @@
+"""Training on a very small column: repeatable, resumable, and it learns."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from twincortex.models.column import build_column
+from twincortex.models.errors import DivergedError, InputError
+from twincortex.training.checkpoints import MANIFEST, load_last_checkpoint, save_checkpoint
+from twincortex.training.config import Losses, Optimization, Protocol, TrainingConfig
+from twincortex.training.loop import Trainer, start_training
+
+PROTOCOL = Protocol(batch=2, settle_ms=40.0, settle_every=2, evoked_ms=60.0, spontaneous_ms=60.0)
+CONFIG = TrainingConfig(steps=4, seed=3, threads=1, protocol=PROTOCOL)
+
+
+@pytest.fixture(scope="module")
+def circuit():
+    """A column of 30 um radius, a few hundred neurons."""
+    return build_column(30.0, seed=2)
+
+
+def trained(circuit, config, steps, state=None):
+    state = state or start_training(circuit, config)
+    trainer = Trainer(circuit, config, state)
+    return state, [trainer.update() for _ in range(steps)]
+
+
+def weights_of(state):
+    return {name: weight.detach().numpy().copy() for name, weight in state.column.weights.items()}
+
+
+def assert_same_weights(one, other):
+    for name, weight in weights_of(one).items():
+        np.testing.assert_array_equal(weight, weights_of(other)[name])
+
+
+def test_the_same_seed_gives_the_same_weights_bit_for_bit(circuit):
+    one, rows = trained(circuit, CONFIG, 3)
+    other, _ = trained(circuit, CONFIG, 3)
+    assert_same_weights(one, other)
+    assert all(np.isfinite(list(row.values())).all() for row in rows)
+
+
+def test_only_the_chosen_weights_change_and_no_sign_flips(circuit):
+    state, _ = trained(circuit, CONFIG, 2)
+    for name, weight in weights_of(state).items():
+        before = circuit.projections[name].weight
+        assert np.array_equal(weight, before) == (name == "lgn_to_v1")
+        np.testing.assert_array_equal(np.sign(weight), np.sign(before))
+
+
+def test_a_resumed_run_continues_bit_for_bit(circuit, tmp_path):
+    whole, _ = trained(circuit, CONFIG, 4)
+    first, _ = trained(circuit, CONFIG, 2)
+    save_checkpoint(tmp_path, first, circuit)
+    resumed = start_training(circuit, CONFIG)
+    load_last_checkpoint(tmp_path, resumed, circuit)
+    assert resumed.step == 2
+    resumed, _ = trained(circuit, CONFIG, 2, resumed)
+    assert_same_weights(resumed, whole)
+    torch.testing.assert_close(resumed.rate_average, whole.rate_average, rtol=0, atol=0)
+
+
+def test_a_damaged_checkpoint_is_skipped_with_a_warning(circuit, tmp_path, caplog):
+    state, _ = trained(circuit, CONFIG, 1)
+    save_checkpoint(tmp_path, state, circuit)
+    trained(circuit, CONFIG, 1, state)
+    damaged = save_checkpoint(tmp_path, state, circuit) / "state.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    resumed = start_training(circuit, CONFIG)
+    load_last_checkpoint(tmp_path, resumed, circuit)
+    assert resumed.step == 1
+    assert "step_000002" in caplog.text
+    assert "damaged" in caplog.text
+
+
+def test_only_the_last_checkpoints_stay_and_each_lists_its_hashes(circuit, tmp_path):
+    state = start_training(circuit, CONFIG)
+    for step in range(5):
+        state.step = step
+        folder = save_checkpoint(tmp_path, state, circuit, keep=2)
+    assert [path.name for path in sorted((tmp_path / "checkpoints").iterdir())] == ["step_000003", "step_000004"]
+    assert set(json.loads((folder / MANIFEST).read_text())) == {"state.json", "state.safetensors"}
+
+
+def test_a_checkpoint_of_another_circuit_is_refused(circuit, tmp_path):
+    state = start_training(circuit, CONFIG)
+    save_checkpoint(tmp_path, state, circuit)
+    other = build_column(30.0, seed=9)
+    with pytest.raises(InputError, match="another circuit"):
+        load_last_checkpoint(tmp_path, start_training(other, CONFIG), other)
+    with pytest.raises(InputError, match="no whole checkpoint"):
+        load_last_checkpoint(tmp_path / "nothing", state, circuit)
+
+
+@pytest.mark.slow
+def test_training_lowers_the_rate_loss():
+    circuit = build_column("tiny", seed=1)
+    costs = {"selectivity": 0.0, "synchrony": 0.0, "voltage": 0.0, "weight_distribution": 0.0}
+    protocol = Protocol(batch=2, settle_ms=100.0, evoked_ms=200.0, spontaneous_ms=200.0)
+    _, rows = trained(circuit, dataclasses.replace(CONFIG, losses=Losses(costs=costs), protocol=protocol), 12)
+    losses = [row["loss"] for row in rows]
+    # Directions differ from step to step; the means over three steps scatter by about 10 %.
+    assert np.mean(losses[-3:]) < 0.75 * np.mean(losses[:3])
+
+
+def test_a_loss_that_is_not_finite_stops_training_with_the_weights_kept(circuit):
+    config = dataclasses.replace(CONFIG, losses=Losses(costs={"rate": float("inf")}))
+    state = start_training(circuit, config)
+    before = weights_of(state)
+    with pytest.raises(DivergedError, match="loss"):
+        Trainer(circuit, config, state).update()
+    np.testing.assert_array_equal(weights_of(state)["v1_to_v1"], before["v1_to_v1"])
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [({"optimizer": "exponentiated_adm"}, "exponentiated_adam"), ({"projections": ["v1"]}, "v1_to_v1")],
+)
+def test_unknown_names_get_a_hint(circuit, change, expected):
+    with pytest.raises(InputError, match=expected):
+        start_training(circuit, dataclasses.replace(CONFIG, optimization=Optimization(**change)))
