@@ -53,9 +53,7 @@ def read_table(name, index):
     """
     path = resources.files("twincortex.models") / "data" / f"{name}.csv"
     with path.open() as file:
-        # pandas' default parser may be off by one unit in the last place.
-        is_commented = name.startswith(("neuropixels", "fano"))
-        table = pd.read_csv(file, comment="#" if is_commented else None, float_precision="round_trip")
+        table = pd.read_csv(file, comment="#" if name.startswith(("neuropixels", "fano")) else None)
     missing = [column for column in [*index, *_COLUMNS.get(name, "").split()] if column not in table]
     if missing:
         raise InputError(

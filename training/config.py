@@ -158,8 +158,8 @@ def read_config(arguments=None):
     Returns
     -------
     config : TrainingConfig
-    out : str
-        Run folder.
+    out : str or None
+        Run folder to write; None leaves the choice to RunRecord.
     resume : str or None
         Run folder to continue.
     text : str
@@ -167,7 +167,7 @@ def read_config(arguments=None):
     """
     parser = ArgumentParser(prog="train.py", description="Train a V1 column with backpropagation through time.")
     parser.add_argument("--config", action="config", help="YAML file with the keys below.")
-    parser.add_argument("--out", type=str, default="runs/latest", help="Run folder to write; it must not exist.")
+    parser.add_argument("--out", type=str, default=None, help="Run folder to write (default: runs/<date and time>).")
     parser.add_argument("--resume", type=str, default=None, help="Run folder whose last checkpoint to continue.")
     parser.add_class_arguments(TrainingConfig)
     parsed = parser.parse_args(_expand_set(sys.argv[1:] if arguments is None else arguments))

@@ -18,8 +18,8 @@ class RunRecord:
 
     Parameters
     ----------
-    folder : str or Path
-        New, or an earlier run that is resumed.
+    folder : str, Path or None
+        New, or an earlier run that is resumed; None makes ``runs/<date and time>`` and points ``runs/latest`` to it.
     config_text : str
         The whole configuration as YAML.
     resume : bool
@@ -31,11 +31,13 @@ class RunRecord:
     """
 
     def __init__(self, folder, config_text, resume=False):
-        self.folder = Path(folder)
+        self.folder = Path(folder or Path("runs") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
         if not resume and self.folder.exists() and any(self.folder.iterdir()):
             raise InputError(f"{self.folder} is not empty. Choose another --out, or continue that run with --resume.")
         (self.folder / "figures").mkdir(parents=True, exist_ok=True)
         self._metrics = self.folder / "metrics.csv"
+        if folder is None:
+            _point_to(Path("runs/latest"), self.folder.name)
         if not resume:
             (self.folder / "config.yaml").write_text(config_text)
             self.write_json("environment.json", _environment())
@@ -59,6 +61,14 @@ class RunRecord:
     def write_json(self, name, content):
         """Write a JSON file into the run folder."""
         (self.folder / name).write_text(json.dumps(content, indent=2) + "\n")
+
+
+def _point_to(link, target):
+    """Make or move a symbolic link in one step."""
+    partial = link.with_name(f".{link.name}.partial")
+    partial.unlink(missing_ok=True)
+    partial.symlink_to(target)
+    partial.replace(link)
 
 
 def _environment():

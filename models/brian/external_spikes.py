@@ -1,8 +1,9 @@
 """Spikes of LGN and background units, in the form that Brian2's SpikeGeneratorGroup steps through.
 
 A unit of Brian2 spikes at most once in a step, ours may spike several times (a background unit at 250 Hz does). Every
-unit therefore has `copies` replicas: the m-th spike of a step is carried by replica m, and nothing is dropped. Numbers
-of spikes and of replicas are rounded up to powers of two, so that a compiled project takes other spikes too.
+unit therefore has `copies` replicas: the m-th spike of a step is carried by replica m, and nothing is dropped. Where
+there is more than one, a relay counts the spikes of the replicas, so that the connections need not be replicated too.
+Numbers of spikes and of replicas are rounded up to powers of two, so that a compiled project takes other spikes too.
 """
 
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import numpy as np
 from twincortex.models.errors import InputError, near_name_hint
 
 _SMALLEST_CAPACITY = 1024
+_FEWEST_COPIES = 4  # where one is not enough; a background unit spikes at most 4 times in 1 ms
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class SpikeInput:
         ``"lgn"`` or ``"bkg"``.
     n_units : int
     copies : int
-        Most spikes of a unit within one step, a power of two.
+        Most spikes of a unit within one step: 1, or a power of two from 4.
     capacity : int
         Most spikes in a run, a power of two.
     """
@@ -33,6 +35,11 @@ class SpikeInput:
     n_units: int
     copies: int
     capacity: int
+
+    @property
+    def is_relayed(self):
+        """Whether a relay counts the spikes of the replicas."""
+        return self.copies > 1
 
     @property
     def n_generators(self):
@@ -78,10 +85,11 @@ def plan_spike_inputs(circuit, inputs, run):
 
 
 def _plan_spike_input(name, n_units, trains, dt):
-    copies, n_spikes = 1, 0
+    most, n_spikes = 1, 0
     if trains is not None and trains.n_spikes:
-        copies, n_spikes = int(_replicas(trains, dt)[2].max()) + 1, trains.n_spikes
-    return SpikeInput(name, n_units, _power_of_two(copies), max(_SMALLEST_CAPACITY, _power_of_two(n_spikes)))
+        most, n_spikes = int(_replicas(trains, dt)[2].max()) + 1, trains.n_spikes
+    copies = 1 if most == 1 else max(_FEWEST_COPIES, _power_of_two(most))
+    return SpikeInput(name, n_units, copies, max(_SMALLEST_CAPACITY, _power_of_two(n_spikes)))
 
 
 def _power_of_two(n):

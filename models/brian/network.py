@@ -10,6 +10,7 @@ what arrives in a step: a presynaptic spike adds one number per connection. With
     after_synapses   the inbox is added to the receptor states
     resets           neurons that spiked are reset
     after_resets     the inbox is emptied
+    after_resets     relays count the external spikes that arrive in the next step
     end              potentials are recorded
 
 which is the order of DESIGN 4. All names are lower case: Brian2CUDA lower-cases what it is told on the command line.
@@ -65,9 +66,10 @@ def build_network(plan):
     inbox = _inbox(plan.circuit)
     neurons = _neurons(plan, cell_models, inbox)
     sources = {"v1": neurons} | {name: _generator(plan, name) for name in plan.spike_inputs}
-    synapses = [_synapses(plan, pathway, sources[pathway.source], inbox) for pathway in plan.pathways]
     spikes = brian2.SpikeMonitor(neurons, name="spikes")
-    network = brian2.Network(cell_models, inbox, *sources.values(), *synapses, spikes, name="column")
+    network = brian2.Network(cell_models, inbox, *sources.values(), spikes, name="column")
+    for pathway in plan.pathways:
+        network.add(_connect(plan, pathway, sources[pathway.source], inbox))
     voltage = None
     if plan.run.record_v:
         state = plan.propagators.states[plan.propagators.threshold_state]
@@ -154,13 +156,19 @@ def _generator(plan, name):
     )
 
 
-def _synapses(plan, pathway, source, inbox):
+def _connect(plan, pathway, source, inbox):
+    """Synapses of a pathway, and the relay between them and a generator whose units have replicas."""
+    delays, statement, relay = pathway.synaptic_delays(), "weight_post += w", []
+    if pathway.source in plan.spike_inputs and plan.spike_inputs[pathway.source].is_relayed:
+        relay = _relay(plan, pathway, source)
+        delays, statement, source = np.zeros_like(delays), "weight_post += n_spikes_pre*w", relay[0]
+    step = plan.run.dt * brian2.ms
     synapses = brian2.Synapses(
         source,
         inbox,
         "w : amp (constant)",
-        on_pre="weight_post += w",
-        delay=pathway.delays[0] * plan.run.dt * brian2.ms if pathway.has_one_delay else None,
+        on_pre=statement,
+        delay=delays[0] * step if pathway.has_one_delay else None,
         name=pathway.name,
         namespace={},
     )
@@ -169,5 +177,26 @@ def _synapses(plan, pathway, source, inbox):
     synapses.w = plan.arrays[f"{pathway.name}.w"] * brian2.amp
     if not pathway.has_one_delay:
         # Whole steps: Brian2 rounds halves up where the circuit rounds them to even.
-        synapses.delay = pathway.synaptic_delays() * plan.run.dt * brian2.ms
-    return synapses
+        synapses.delay = delays * step
+    return [*relay, synapses]
+
+
+def _relay(plan, pathway, generator):
+    """Group with a unit per external unit that spikes when its spikes arrive, n_spikes of them at once.
+
+    Counting takes the whole delay: a spike of step n with delay d is counted at the end of step n + d - 1, the relay
+    spikes in step n + d, and its synapses have no delay of their own.
+    """
+    spike_input = plan.spike_inputs[pathway.source]
+    name = f"{pathway.name}_relay"
+    relay = brian2.NeuronGroup(
+        spike_input.n_units, "n_spikes : 1", threshold="n_spikes > 0", reset="n_spikes = 0", name=name, namespace={}
+    )
+    delay = (pathway.delays[0] - 1) * plan.run.dt * brian2.ms
+    count = brian2.Synapses(
+        generator, relay, on_pre="n_spikes_post += 1", delay=delay, name=f"{pathway.name}_count", namespace={}
+    )
+    count.pre.when = "after_resets"
+    replicas = np.arange(spike_input.n_generators)
+    count.connect(i=replicas, j=replicas % spike_input.n_units)
+    return [relay, count]

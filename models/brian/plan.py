@@ -29,8 +29,6 @@ class Pathway:
     name : str
         Projection, and delay where there is one: ``"lgn_to_v1_2"``.
     projection, source : str
-    copies : int
-        Replicas of every source unit (see ``external_spikes.py``).
     edges : (e,) int array
         Positions in the canonical order of the projection.
     delays : (e,) int array
@@ -40,7 +38,6 @@ class Pathway:
     name: str
     projection: str
     source: str
-    copies: int
     edges: np.ndarray
     delays: np.ndarray
 
@@ -58,26 +55,23 @@ class Pathway:
 
         Returns
         -------
-        sources, targets : (1 + copies * e,) int32 arrays
+        sources, targets : (1 + e,) int32 arrays
             Targets are elements of the inbox, post * n_receptors + receptor.
         """
-        replica = np.repeat(np.arange(self.copies, dtype=np.int32), len(self.edges))
-        sources = np.tile(projection.sources()[self.edges], self.copies) + replica * np.int32(projection.n_sources)
-        targets = np.tile(projection.target[self.edges], self.copies)
-        return _with_first_twice(sources), _with_first_twice(targets)
+        return _first_twice(projection.sources()[self.edges]), _first_twice(projection.target[self.edges])
 
     def synaptic_delays(self):
-        """Delay of every synapse, (1 + copies * e,) int [steps]."""
-        return _with_first_twice(np.tile(self.delays, self.copies).astype(np.int64))
+        """Delay of every synapse, (1 + e,) int [steps]."""
+        return _first_twice(self.delays).astype(np.int64)
 
     def weights(self, projection):
-        """Weight of every synapse, (1 + copies * e,) float64 [A]."""
-        weight = _with_first_twice(np.tile(projection.weight[self.edges].astype(np.float64), self.copies))
-        weight[0] = 0
-        return weight * AMPERE_PER_PA
+        """Weight of every synapse, (1 + e,) float64 [A]."""
+        weights = _first_twice(projection.weight[self.edges]).astype(np.float64) * AMPERE_PER_PA
+        weights[0] = 0
+        return weights
 
 
-def _with_first_twice(values):
+def _first_twice(values):
     return np.concatenate([values[:1], values])
 
 
@@ -159,12 +153,13 @@ def plan_network(circuit, inputs, run, equation_set=None, one_delay_each=None):
 def _plan_pathways(circuit, spike_inputs, dt, one_delay_each):
     for name, projection in circuit.projections.items():
         steps = projection.delay_steps(dt)
-        copies = spike_inputs[projection.source].copies if projection.source in spike_inputs else 1
-        parts = {f"{name}_{delay}": np.flatnonzero(steps == delay) for delay in np.unique(steps).tolist()}
-        if not one_delay_each:
+        is_relayed = projection.source in spike_inputs and spike_inputs[projection.source].is_relayed
+        if one_delay_each or is_relayed:
+            parts = {f"{name}_{delay}": np.flatnonzero(steps == delay) for delay in np.unique(steps).tolist()}
+        else:
             parts = {name: np.arange(projection.n_edges)} if projection.n_edges else {}
         for part, edges in parts.items():
-            yield Pathway(part, name, projection.source, copies, edges, steps[edges])
+            yield Pathway(part, name, projection.source, edges, steps[edges])
 
 
 def _check_weights(circuit):

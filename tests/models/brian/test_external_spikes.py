@@ -40,8 +40,8 @@ def test_every_spike_is_carried_once_and_no_generator_spikes_twice_in_a_step(spi
 def test_room_grows_in_powers_of_two():
     trains = bkg([(step, unit) for step in range(10) for unit in range(N_UNITS)] * 30)
     plan = plan_spike_inputs(CIRCUIT, {"bkg": trains}, RUN)
-    assert (plan["bkg"].copies, plan["bkg"].capacity) == (32, 4096)
-    assert (plan["lgn"].copies, plan["lgn"].capacity) == (1, 1024)
+    assert (plan["bkg"].copies, plan["bkg"].capacity, plan["bkg"].is_relayed) == (32, 4096, True)
+    assert (plan["lgn"].copies, plan["lgn"].capacity, plan["lgn"].is_relayed) == (1, 1024, False)
 
 
 @pytest.mark.parametrize(
