@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -91,9 +92,10 @@ def open_project(plan, toolchain, root=None):
 def _make_writable(root):
     try:
         root.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=root).close()
     except OSError as error:
         raise InputError(
-            f"{root} cannot be made: {error}. Standalone projects need a folder: set {ROOT_VARIABLE} to one."
+            f"{root} cannot be written: {error}. Set {ROOT_VARIABLE} to a folder for compiled projects."
         ) from error
 
 

@@ -7,6 +7,7 @@ run, and what the program says it used is compared with what it was given afterw
 """
 
 import os
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 
 from twincortex.models.brian.outcome import Outcome
 from twincortex.models.brian.project import open_project
-from twincortex.models.errors import InputError, TwinCortexError, first_offenders
+from twincortex.models.errors import InputError, OutOfMemoryError, TwinCortexError, first_offenders
 
 
 def run_standalone(plan, toolchain, root=None):
@@ -37,7 +38,7 @@ def run_standalone(plan, toolchain, root=None):
     ------
     InputError
         A damaged project, a compiler or GPU that is missing.
-    TwinCortexError
+    OutOfMemoryError, TwinCortexError
         The program failed.
     """
     project = open_project(plan, toolchain, root)
@@ -121,6 +122,10 @@ def _start_program(project, folder, environment):
     if "driver version is insufficient" in done.stdout or "no CUDA-capable device" in done.stdout:
         raise InputError(
             "no GPU that this CUDA program could use. Run it on a machine with one, or use --engine brian-cpp."
+        )
+    if done.returncode == -signal.SIGKILL or "out of memory" in done.stdout or "bad_alloc" in done.stdout:
+        raise OutOfMemoryError(
+            f"the program of {project.folder} ran out of memory. Run a smaller circuit or record less."
         )
     complaints = [line for line in done.stdout.splitlines() if "error" in line.lower() or "could not" in line.lower()]
     if done.returncode or complaints:

@@ -1,5 +1,7 @@
 """An oracle written from the contract, not from the engine, and one folder of compiled projects for all processes."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,20 @@ def standalone_root(tmp_path_factory):
     """Folder that all pytest-xdist processes share, so that a project is compiled once per test session."""
     own = tmp_path_factory.getbasetemp()
     return (own.parent if own.name.startswith("popen-") else own) / "standalone"
+
+
+@pytest.fixture
+def with_third_current():
+    """Give cell models the parameters that the equations with a third after-spike current want."""
+
+    def add(circuit):
+        third = {"asc_decay_2": 0.02, "asc_amp_2": -3.0, "asc_r_2": 0.5}
+        n_models = len(circuit.node_types.node_type_id)
+        parameters = circuit.node_types.parameters | {name: np.full(n_models, value) for name, value in third.items()}
+        node_types = dataclasses.replace(circuit.node_types, parameters=parameters)
+        return dataclasses.replace(circuit, node_types=node_types)
+
+    return add
 
 
 def run_step_by_step(circuit, inputs, run, equation_set=None):

@@ -1,7 +1,5 @@
 """CUDA projects are generated everywhere, compiled where nvcc is, and run where a GPU is."""
 
-import shutil
-
 import numpy as np
 import pytest
 
@@ -35,6 +33,7 @@ def circuit(monkeypatch):
 
 @pytest.fixture
 def plan(circuit):
+    """Plan whose background units spike several times a step, and so take relays."""
     return plan_network(circuit, small_random_inputs(2, circuit, RUN.duration), RUN, one_delay_each=True)
 
 
@@ -57,6 +56,11 @@ def test_every_delay_is_the_constant_of_its_synapses(sources):
     kernel = sources["v1_to_v1_1_pre_codeobject.cu"]
     assert "atomicAdd" in kernel
     assert {"lgn_to_v1_1_pre_codeobject.cu", "bkg_to_v1_1_pre_codeobject.cu"} <= set(sources)
+
+
+def test_relays_count_the_spikes_of_a_step(sources):
+    assert "n_spikes" in sources["bkg_to_v1_1_count_pre_codeobject.cu"]
+    assert "n_spikes * w" in sources["bkg_to_v1_1_pre_codeobject.cu"].replace("n_spikes_pre", "n_spikes")
 
 
 def test_the_makefile_asks_for_what_cuda_13_needs(sources):
@@ -87,13 +91,24 @@ def test_the_gpu_generation_can_be_chosen(value, expected, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.cuda
 @pytest.mark.skipif(bool(missing), reason=missing)
-def test_a_cuda_project_compiles_and_links_without_a_gpu(plan, circuit, standalone_root, assert_follows_the_loop):
+def test_a_cuda_project_compiles_and_links_without_a_gpu(circuit, standalone_root):
+    inputs = small_random_inputs(2, circuit, RUN.duration, bkg_rate_Hz=1.0, lgn_rate_Hz=1.0)
+    plan = plan_network(circuit, inputs, RUN, one_delay_each=True)
+    assert not any(spike_input.is_relayed for spike_input in plan.spike_inputs.values())
     project = open_project(plan, cuda_toolchain(strict=True), standalone_root)
     assert (project.folder / "main").stat().st_size > 1_000_000
-    assert shutil.which("main", path=project.folder)
-    inputs = small_random_inputs(2, circuit, RUN.duration)
-    if list_gpus():
-        assert_follows_the_loop(simulate(circuit, inputs, RUN, "cuda", root=standalone_root), circuit, inputs, RUN)
-    else:
+    if not list_gpus():
         with pytest.raises(InputError, match="no GPU that this CUDA program could use"):
             simulate(circuit, inputs, RUN, "cuda", root=standalone_root)
+
+
+@pytest.mark.slow
+@pytest.mark.cuda
+@pytest.mark.skipif(bool(missing), reason=missing)
+@pytest.mark.skipif(not list_gpus(), reason="no NVIDIA GPU here")
+def test_a_gpu_gives_the_spikes_of_the_loop(standalone_root, assert_follows_the_loop):
+    circuit, run = small_random_circuit(seed=1), Run(300.0, record_v=(0, 7, 39))
+    inputs = small_random_inputs(2, circuit, run.duration)
+    recording = simulate(circuit, inputs, run, "cuda", root=standalone_root)
+    assert recording.spikes.n_spikes > 200
+    assert_follows_the_loop(recording, circuit, inputs, run)

@@ -1,7 +1,5 @@
 """The network that Brian2 runs is the model of DESIGN 4: compared with a plain loop, target numpy."""
 
-import dataclasses
-
 import brian2
 import numpy as np
 import pytest
@@ -19,17 +17,9 @@ from circuits import small_random_circuit, small_random_inputs
 ALL = tuple(range(40))
 
 
-def with_third_current(circuit):
-    third = {"asc_decay_2": 0.02, "asc_amp_2": -3.0, "asc_r_2": 0.5}
-    n_models = len(circuit.node_types.node_type_id)
-    parameters = circuit.node_types.parameters | {name: np.full(n_models, value) for name, value in third.items()}
-    node_types = dataclasses.replace(circuit.node_types, parameters=parameters)
-    return dataclasses.replace(circuit, node_types=node_types)
-
-
 @pytest.mark.parametrize("name", EQUATION_SETS)
 @pytest.mark.parametrize("dt", [1.0, 0.25])
-def test_the_network_follows_the_propagators_step_by_step(name, dt, assert_follows_the_loop):
+def test_the_network_follows_the_propagators_step_by_step(name, dt, with_third_current, assert_follows_the_loop):
     circuit = with_third_current(small_random_circuit(seed=1))
     equation_set = EQUATION_SETS[name](circuit.n_receptors)
     run = Run(250.0, dt, record_v=ALL)

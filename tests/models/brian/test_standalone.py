@@ -14,13 +14,28 @@ from twincortex.models.brian.plan import plan_network
 from twincortex.models.brian.project import Project, open_project, project_name
 from twincortex.models.brian.standalone import run_project
 from twincortex.models.brian.targets import cpp_toolchain
+from twincortex.models.circuit import sort_projection
+from twincortex.models.equations import EQUATION_SETS
 from twincortex.models.errors import InputError, TwinCortexError
 from twincortex.models.recording import Run
 
 from circuits import small_random_circuit, small_random_inputs
 
+
+def with_one_delay_from_outside(circuit):
+    """As in the column: LGN and background have one delay each (and take one relay each to compile)."""
+    projections = dict(circuit.projections)
+    for name, delay in (("lgn_to_v1", 1.7), ("bkg_to_v1", 1.0)):
+        p = projections[name]
+        delays = np.full(p.n_edges, delay)
+        projections[name] = sort_projection(
+            p.source, p.n_sources, p.sources(), p.target, delays, p.weight, p.n_synapses
+        )
+    return dataclasses.replace(circuit, projections=projections)
+
+
 RUN = Run(300.0, record_v=(0, 7, 39))
-CIRCUIT = small_random_circuit(seed=1)
+CIRCUIT = with_one_delay_from_outside(small_random_circuit(seed=1))
 INPUTS = small_random_inputs(2, CIRCUIT, RUN.duration)
 
 
@@ -119,7 +134,8 @@ def test_a_damaged_array_is_found_before_the_run(damage, own_project, plan):
     ("program", "message"),
     [
         ("echo Error opening static array; exit 0", "Error opening static array"),
-        ("echo out of memory; exit 9", r"exit code 9\):\nout of memory"),
+        ("echo nothing works; exit 9", r"exit code 9\):\nnothing works"),
+        ("echo terminate: std::bad_alloc; exit 134", "ran out of memory"),
         ("exit 0", "was interrupted before the end"),
         ("echo 0.1 0.5 > results/last_run_info.txt", "was interrupted before the end"),
     ],
@@ -170,6 +186,12 @@ def test_what_a_killed_process_left_is_removed(monkeypatch, tmp_path, plan):
     assert not remains.exists()
 
 
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, plan):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"file/root cannot be written: .* Set TWINCORTEX_STANDALONE"):
+        open_project(plan, cpp_toolchain(strict=True), tmp_path / "file" / "root")
+
+
 def test_a_missing_compiler_is_named(monkeypatch, tmp_path, plan):
     monkeypatch.setattr(targets_module, "find_compiler", lambda: None)
     with pytest.raises(InputError, match=r"a C\+\+ compiler not found.*apt install g\+\+.*--engine brian"):
@@ -189,3 +211,17 @@ def test_projects_go_where_the_environment_says(monkeypatch, tmp_path, plan):
 def test_fast_flags_give_the_same_spikes_up_to_rounding(standalone_root, assert_follows_the_loop):
     recording = simulate(CIRCUIT, INPUTS, RUN, "cpp", root=standalone_root, strict=False)
     assert_follows_the_loop(recording, CIRCUIT, INPUTS, RUN)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["glif3_three_currents", "lif_exponential"])
+def test_other_equations_compile_and_take_a_current(name, with_third_current, standalone_root, assert_follows_the_loop):
+    circuit = with_third_current(CIRCUIT)
+    equation_set = EQUATION_SETS[name](circuit.n_receptors)
+    for seed in (1, 2):
+        current = np.random.default_rng(seed).uniform(0, 300, (400, circuit.n_neurons))
+        run = Run(100.0, 0.25, record_v=(0, 39), current=current)
+        inputs = small_random_inputs(seed, circuit, run.duration, run.dt)
+        recording = simulate(circuit, inputs, run, "cpp", equation_set, standalone_root)
+        assert recording.spikes.n_spikes > 20
+        assert_follows_the_loop(recording, circuit, inputs, run, equation_set)
