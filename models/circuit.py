@@ -133,7 +133,7 @@ def delay_steps(delay_ms, dt):
     if np.any(steps < 1):
         raise InputError(
             f"dt {dt} ms turns the delay {np.min(delay_ms)} ms into 0 steps; every delay must last at least one step. "
-            f"Choose dt <= {2 * np.min(delay_ms):.3g} ms."
+            f"Choose dt < {2 * np.min(delay_ms):.3g} ms."
         )
     if np.any(steps > 255):
         raise InputError(
@@ -165,6 +165,8 @@ def sort_projection(source, n_sources, source_ids, target, delay_ms, weight, n_s
         raise InputError(
             f"projection {source} to v1 has {len(delays)} distinct delays; at most 255 fit. Round them first."
         )
+    if n_synapses is not None and np.max(n_synapses, initial=0) > np.iinfo(np.uint16).max:
+        raise InputError(f"projection {source} to v1: a connection has more than 65,535 synapses. Check the edges.")
     order = np.lexsort((target, code, source_ids))
     indptr = np.zeros(n_sources + 1, dtype=np.int64)
     np.cumsum(np.bincount(source_ids, minlength=n_sources), out=indptr[1:])

@@ -82,6 +82,9 @@ class EquationSet:
         Per receptor, statements executed when a presynaptic spike of weight w arrives.
     after_spike_currents : tuple of str
         The variables that NEST's convention lets enter the membrane as their mean over the step.
+    rest : str
+        Expression of parameters: where the variable of the threshold starts. Distances from the threshold are measured
+        in units of threshold - rest by the surrogate gradient.
     """
 
     name: str
@@ -90,6 +93,7 @@ class EquationSet:
     reset: str
     on_spike: tuple
     after_spike_currents: tuple = ()
+    rest: str = "e_l"
 
     @property
     def n_receptors(self):

@@ -39,6 +39,8 @@ class LinearSystem:
         States marked ``(unless refractory)``.
     threshold_state : str
     threshold : sympy.Expr
+    rest : sympy.Expr
+        Where the variable of the threshold starts.
     reset : dict of state -> (dict of state -> sympy.Expr, sympy.Expr)
         Affine maps applied at a spike.
     jumps : tuple of (state, receptor, sympy.Expr)
@@ -52,6 +54,7 @@ class LinearSystem:
     held: np.ndarray
     threshold_state: str
     threshold: sympy.Expr
+    rest: sympy.Expr
     reset: dict
     jumps: tuple
 
@@ -113,6 +116,7 @@ def read_linear_system(equation_set):
         held=held,
         threshold_state=threshold_state,
         threshold=threshold,
+        rest=_read_rest(equation_set.rest, symbols),
         reset=_read_reset(equation_set.reset, symbols),
         jumps=_read_jumps(equation_set.on_spike, symbols),
     )
@@ -196,6 +200,13 @@ def _read_threshold(text, symbols):
             f"threshold {text!r}: the right-hand side contains a variable; only parameters may stand there."
         )
     return tree.left.id, threshold
+
+
+def _read_rest(text, symbols):
+    rest = _expression(text)
+    if set(symbols) & rest.free_symbols:
+        raise InputError(f"rest {text!r}: contains a variable; only parameters may stand there.")
+    return rest
 
 
 def _statements(text):

@@ -12,7 +12,7 @@ import sympy
 from scipy.linalg import expm
 
 from twincortex.models.equations import EquationSet
-from twincortex.models.errors import InputError, near_name_hint
+from twincortex.models.errors import InputError, first_offenders, near_name_hint
 from twincortex.models.linear_system import read_linear_system
 
 AFTER_SPIKE_CONVENTIONS = ("exact", "step_mean")
@@ -41,6 +41,8 @@ class Propagators:
     threshold_state : int
     threshold : (M,) array
         Spike where x[threshold_state] > threshold and not refractory.
+    rest : (M,) array
+        Where x[threshold_state] starts; below the threshold.
     reset_rows, reset_cols : (k,) int arrays
     reset_values : (M, k) array
     reset_offset : (M, S) array
@@ -65,6 +67,7 @@ class Propagators:
     held: np.ndarray
     threshold_state: int
     threshold: np.ndarray
+    rest: np.ndarray
     reset_rows: np.ndarray
     reset_cols: np.ndarray
     reset_values: np.ndarray
@@ -96,7 +99,7 @@ def compute_propagators(equation_set, node_types, dt, after_spike_current="exact
     ------
     InputError
         Equations that are not linear or whose units do not match, a parameter the cell models lack, an unknown
-        convention, more receptors than the equations have.
+        convention, other numbers of receptors in the equations and in the cell models, a threshold below rest.
 
     Source
     ------
@@ -105,10 +108,13 @@ def compute_propagators(equation_set, node_types, dt, after_spike_current="exact
     if after_spike_current not in AFTER_SPIKE_CONVENTIONS:
         hint = near_name_hint(after_spike_current, AFTER_SPIKE_CONVENTIONS)
         raise InputError(f"after_spike_current {after_spike_current!r}: {hint}.")
+    _check_receptors(equation_set, node_types)
     system = read_linear_system(equation_set)
     parameters = _parameters(equation_set, node_types)
     step, offset = _steps_of_models(system, parameters, dt, equation_set.after_spike_currents, after_spike_current)
     rows, cols = np.nonzero(_reachable(system.matrix))
+    threshold, rest = _evaluate(system.threshold, parameters), _evaluate(system.rest, parameters)
+    _refuse_thresholds_below_rest(threshold, rest, node_types)
     return Propagators(
         equation_set=equation_set,
         dt=float(dt),
@@ -121,13 +127,23 @@ def compute_propagators(equation_set, node_types, dt, after_spike_current="exact
         offset=offset,
         held=system.held,
         threshold_state=system.states.index(system.threshold_state),
-        threshold=_evaluate(system.threshold, parameters),
+        threshold=threshold,
+        rest=rest,
         **_reset_fields(system, parameters),
         jump_rows=np.array([system.states.index(row) for row, _, _ in system.jumps], dtype=int),
         jump_receptors=np.array([receptor for _, receptor, _ in system.jumps], dtype=int),
         jump_values=_evaluate_list([value for _, _, value in system.jumps], parameters),
         refractory_steps=refractory_steps(parameters["t_ref"], dt),
     )
+
+
+def _refuse_thresholds_below_rest(threshold, rest, node_types):
+    below = node_types.node_type_id[~(threshold > rest)].tolist()
+    if below:
+        raise InputError(
+            f"cell models {first_offenders(below)}: the threshold is not above the potential at rest; such a "
+            "cell would spike without input. Correct V_th or E_L."
+        )
 
 
 def _steps_of_models(system, parameters, dt, after_spike_currents, convention):
@@ -171,6 +187,15 @@ def refractory_steps(t_ref, dt):
     """
     t_ref_us = np.rint(np.asarray(t_ref) * 1000)
     return np.maximum(1, np.ceil(np.round(t_ref_us / (dt * 1000), 9))).astype(int)
+
+
+def _check_receptors(equation_set, node_types):
+    n_receptors = {values.shape[1] for values in node_types.receptor_parameters.values()}
+    if n_receptors != {equation_set.n_receptors}:
+        raise InputError(
+            f"{equation_set.name} has {equation_set.n_receptors} receptors, the cell models have "
+            f"{sorted(n_receptors)}; input to a receptor that the equations lack would vanish. Make the equations for as many receptors."
+        )
 
 
 def _parameters(equation_set, node_types):

@@ -47,8 +47,11 @@ def dense_rollout(circuit, propagators, inputs, weights, shaping, n_steps):
     x = torch.zeros(n, len(p.states), dtype=torch.float64)
     x[:, p.threshold_state] = torch.from_numpy(circuit.neuron_parameter("E_L"))
     hold = torch.zeros(n, dtype=torch.int64)
-    potentials = []
+    spikes, potentials = [], []
+    damp = torch.ones(len(p.states), dtype=torch.float64)
+    damp[p.threshold_state] = shaping.voltage_factor
     for now in range(n_steps):
+        x = _damped(x, damp)
         after = (step @ x[:, :, None])[:, :, 0] + offset
         x = torch.where((hold > 0)[:, None] & held, x, after)
         v = x[:, p.threshold_state]
@@ -63,9 +66,15 @@ def dense_rollout(circuit, propagators, inputs, weights, shaping, n_steps):
         after = (reset @ x[:, :, None])[:, :, 0] + torch.from_numpy(p.reset_offset[of_neuron])
         x = torch.where(fired[:, None] & touched, after, x)
         hold = torch.where(fired, torch.from_numpy(p.refractory_steps[of_neuron]), (hold - 1).clamp(min=0))
-        emitted["v1_to_v1"].append(z)
+        emitted["v1_to_v1"].append(_damped(z, shaping.recurrent_factor))
+        spikes.append(z)
         potentials.append(v)
-    return torch.stack(emitted["v1_to_v1"]), torch.stack(potentials)
+    return torch.stack(spikes), torch.stack(potentials)
+
+
+def _damped(x, factor):
+    """The value of x with its gradient times the factor."""
+    return x.detach() + factor * (x - x.detach())
 
 
 def _counts(trains, dt, n_steps):

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from twincortex.models.equations import glif3
+from twincortex.models.errors import InputError, first_offenders, near_name_hint
 from twincortex.models.propagators import compute_propagators
 from twincortex.models.surrogate.delivery import Connections, deliver_events, deliver_spikes
 from twincortex.models.surrogate.inputs import schedule_arrivals
@@ -65,7 +66,7 @@ class Rollout:
 
 
 class ReferenceColumn(nn.Module):
-    """A circuit as a torch module; its parameters are the weights in canonical order.
+    """A circuit as a torch module on the CPU; its parameters are the weights in canonical order.
 
     Parameters
     ----------
@@ -87,9 +88,16 @@ class ReferenceColumn(nn.Module):
         ``v1_to_v1``, ``lgn_to_v1``, ``bkg_to_v1``: (E,) tensors [pA].
     """
 
-    def __init__(self, circuit, dt=1.0, equation_set=None, after_spike_current="exact", shaping=None,
-    dtype=torch.float64,
-                 trained=(RECURRENT, "bkg_to_v1")):  # fmt: skip
+    def __init__(
+        self,
+        circuit,
+        dt=1.0,
+        equation_set=None,
+        after_spike_current="exact",
+        shaping=None,
+        dtype=torch.float64,
+        trained=(RECURRENT, "bkg_to_v1"),
+    ):
         super().__init__()
         equation_set = equation_set or glif3(circuit.n_receptors)
         self.propagators = compute_propagators(equation_set, circuit.node_types, dt, after_spike_current)
@@ -108,12 +116,9 @@ class ReferenceColumn(nn.Module):
                 for name, projection in circuit.projections.items()
             }
         )
-        self._register_propagators(self.propagators, torch.from_numpy(circuit.nodes.type_index).long())
-        threshold_distance = circuit.neuron_parameter("V_th") - circuit.neuron_parameter("E_L")
-        self.register_buffer("threshold_distance", torch.from_numpy(threshold_distance).to(dtype)[:, None])
-        self.register_buffer("rest", torch.from_numpy(circuit.neuron_parameter("E_L")).to(dtype)[:, None])
+        self._spread_propagators(self.propagators, torch.from_numpy(circuit.nodes.type_index).long())
 
-    def _register_propagators(self, p, type_index):
+    def _spread_propagators(self, p, type_index):
         """Spread the numbers of the cell models over the neurons; state s of neuron i is row ``s * N + i``."""
         n_states, n = len(p.states), self.n_neurons
         neuron = torch.arange(n)
@@ -138,12 +143,13 @@ class ReferenceColumn(nn.Module):
         touched = p.reset_touched.nonzero()[0]
         row = touched.searchsorted(p.reset_rows)
         self._spike_reset = sparse_map(row, p.reset_cols, p.reset_values, len(touched) * n, size, of_state)
-        self.register_buffer("held", torch.from_numpy(p.held.nonzero()[0]))
-        self.register_buffer("reset_touched", torch.from_numpy(touched))
-        self.register_buffer("offset", per_neuron(p.offset)[:, :, None])
-        self.register_buffer("reset_offset", per_neuron(p.reset_offset[:, touched])[:, :, None])
-        self.register_buffer("threshold", torch.from_numpy(p.threshold).to(self.dtype)[type_index, None])
-        self.register_buffer("refractory_steps", torch.from_numpy(p.refractory_steps)[type_index, None])
+        self.held = torch.from_numpy(p.held.nonzero()[0])
+        self.reset_touched = torch.from_numpy(touched)
+        self.offset = per_neuron(p.offset)[:, :, None]
+        self.reset_offset = per_neuron(p.reset_offset[:, touched])[:, :, None]
+        for name, values in {"rest": p.rest, "threshold": p.threshold, "scale": p.threshold - p.rest}.items():
+            setattr(self, name, torch.from_numpy(values).to(self.dtype)[type_index, None])
+        self.refractory_steps = torch.from_numpy(p.refractory_steps)[type_index, None]
 
     def initial_state(self, batch):
         """All neurons at rest (E_L), no currents, nothing on its way.
@@ -169,7 +175,7 @@ class ReferenceColumn(nn.Module):
         Parameters
         ----------
         inputs : dict of source ("lgn", "bkg") -> sequence of SpikeTrains
-            One per trial; times are counted from the start of this rollout.
+            One per trial; times are counted from the start of this rollout. A source that is left out is silent.
         n_steps : int
             Steps T.
         state : State, optional
@@ -182,12 +188,18 @@ class ReferenceColumn(nn.Module):
         Returns
         -------
         Rollout
+
+        Raises
+        ------
+        InputError
+            Trials that differ in number, spikes of another number of units, a current of another shape.
         """
-        batch = len(next(iter(inputs.values())))
+        batch = self._count_trials(inputs, state)
+        self._check_current(current, n_steps)
         state = state or self.initial_state(batch)
         weight = {name: self.weights[name][connections.order] for name, connections in self.connections.items()}
         matrix = self.connections[RECURRENT].matrix(weight[RECURRENT].detach())
-        arrivals = {name: self._arrivals(name, trains, state) for name, trains in inputs.items()}
+        arrivals = {name: self._arrivals(name, inputs.get(name), state) for name in {*inputs, *state.pending}}
         arriving = {name: a.by_step(n_steps) for name, a in arrivals.items()}
         x, refractory, history = state.x, state.refractory, state.history
         membrane, record_v = self.propagators.threshold_state, list(record_v)
@@ -195,7 +207,7 @@ class ReferenceColumn(nn.Module):
         for n in range(n_steps):
             x = self._integrate(x, refractory > 0, None if current is None else current[n])
             v = x[membrane]
-            z = spike((v - self.threshold) / self.threshold_distance, self.shaping) * (refractory == 0)
+            z = spike(v - self.threshold, self.scale, self.shaping) * (refractory == 0)
             inbox = deliver_spikes(weight[RECURRENT], torch.cat(history), self.connections[RECURRENT], matrix)
             for source, steps in arriving.items():
                 name = f"{source}_to_v1"
@@ -211,7 +223,38 @@ class ReferenceColumn(nn.Module):
             *(_by_trial(part) for part in (spikes, potentials, recorded)), State(x, refractory, history, pending)
         )
 
+    def _count_trials(self, inputs, state):
+        for source, trains in inputs.items():
+            if f"{source}_to_v1" not in self.connections:
+                known = [name.removesuffix("_to_v1") for name in self.connections if name != RECURRENT]
+                raise InputError(f"inputs name the source {source!r}; {near_name_hint(source, known)}.")
+            n_units = self.connections[f"{source}_to_v1"].n_sources
+            other = [trial for trial, one in enumerate(trains) if one.n_units != n_units]
+            if other:
+                raise InputError(
+                    f"{source} spikes of {trains[other[0]].n_units:,} units in trials {first_offenders(other)}; the "
+                    f"circuit has {n_units:,}. Make the input for this circuit."
+                )
+        counts = {len(trains) for trains in inputs.values()} | ({state.x.shape[2]} if state else set())
+        if len(counts) > 1:
+            raise InputError(f"sources and state have {sorted(counts)} trials; expected one number for all.")
+        return counts.pop() if counts else 1
+
+    def _check_current(self, current, n_steps):
+        if current is None:
+            return
+        if "i_e" not in self.propagators.states:
+            name = self.propagators.equation_set.name
+            raise InputError(f"{name}: the equations have no variable i_e that an injected current could enter.")
+        if current.shape != (n_steps, self.n_neurons):
+            raise InputError(
+                f"injected current has shape {tuple(current.shape)}; expected {(n_steps, self.n_neurons)}, one row per "
+                "step."
+            )
+
     def _arrivals(self, source, trains, state):
+        if trains is None:
+            return state.pending[source]
         arrivals = schedule_arrivals(trains, self.connections[f"{source}_to_v1"], self.dt, self.dtype)
         return arrivals.merged_with(state.pending[source]) if source in state.pending else arrivals
 

@@ -67,16 +67,17 @@ REFERENCE_SHAPING = GradientShaping("triangular", width=1.0, gain=0.1, recurrent
 
 class _Spike(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x, shaping):
-        ctx.save_for_backward(x)
+    def forward(ctx, excess, scale, shaping):
+        ctx.save_for_backward(excess, scale)
         ctx.shaping = shaping
-        return (x > 0).to(x.dtype)
+        return (excess > 0).to(excess.dtype)
 
     @staticmethod
     def backward(ctx, grad):
-        (x,) = ctx.saved_tensors
+        excess, scale = ctx.saved_tensors
         shaping = ctx.shaping
-        return grad * SURROGATES[shaping.surrogate](x, shaping.width, shaping.gain), None
+        slope = SURROGATES[shaping.surrogate](excess / scale, shaping.width, shaping.gain)
+        return grad * slope / scale, None, None
 
 
 class _ScaleGradient(torch.autograd.Function):
@@ -90,20 +91,22 @@ class _ScaleGradient(torch.autograd.Function):
         return grad * ctx.factor, None
 
 
-def spike(x, shaping):
-    """Emit a spike where x > 0.
+def spike(excess, scale, shaping):
+    """Emit a spike where the potential exceeds the threshold.
 
     Parameters
     ----------
-    x : tensor
-        (V - V_th)/(V_th - E_L).
+    excess : tensor [mV]
+        V - V_th.
+    scale : tensor [mV]
+        V_th - E_L; the surrogate is a function of x = excess/scale.
     shaping : GradientShaping
 
     Returns
     -------
     tensor of 0 and 1, whose gradient is the surrogate's.
     """
-    return _Spike.apply(x, shaping)
+    return _Spike.apply(excess, scale, shaping)
 
 
 def scale_gradient(x, factor):

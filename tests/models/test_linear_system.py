@@ -48,6 +48,7 @@ def test_equations_without_exact_propagators_are_refused_by_name(case):
 BAD_STATEMENTS = {
     "threshold of the wrong kind": ({"threshold": "v < v_th"}, "threshold"),
     "threshold with a variable": ({"threshold": "v > fast_0*ohm"}, "threshold"),
+    "rest that moves": ({"rest": "v"}, "rest"),
     "reset of a parameter": ({"reset": "v_th = v"}, "v_th"),
     "nonlinear reset": ({"reset": "v = v*v/mV"}, "v**2"),
     "jump that ignores the weight": ({"on_spike": ("fast_0 += tau_fast_0*pA/ms",)}, "fast_0"),

@@ -112,9 +112,18 @@ def test_a_missing_parameter_is_named(node_types):
         compute_propagators(lif_exponential(N_RECEPTORS), lacking, DT)
 
 
-def test_more_receptors_than_the_cell_models_have_are_named(node_types):
-    with pytest.raises(InputError, match="tau_fast_8"):
-        compute_propagators(lif_exponential(N_RECEPTORS + 1), node_types, DT)
+@pytest.mark.parametrize("n_receptors", [N_RECEPTORS - 1, N_RECEPTORS + 1])
+def test_another_number_of_receptors_than_the_cell_models_have_is_refused(n_receptors, node_types):
+    with pytest.raises(InputError, match=f"{n_receptors} receptors"):
+        compute_propagators(lif_exponential(n_receptors), node_types, DT)
+
+
+def test_a_threshold_below_rest_is_refused_by_cell_model(node_types):
+    threshold = node_types.parameters["V_th"].copy()
+    threshold[2] = node_types.parameters["E_L"][2] - 1.0
+    broken = dataclasses.replace(node_types, parameters=node_types.parameters | {"V_th": threshold})
+    with pytest.raises(InputError, match=str(node_types.node_type_id[2])):
+        compute_propagators(lif_exponential(N_RECEPTORS), broken, DT)
 
 
 def test_an_unknown_convention_gets_a_hint(node_types):

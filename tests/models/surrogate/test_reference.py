@@ -8,9 +8,10 @@ import torch
 from dense_column import dense_rollout
 
 from twincortex.models.equations import EQUATION_SETS
+from twincortex.models.errors import InputError
 from twincortex.models.recording import Run
 from twincortex.models.spikes import SpikeTrains
-from twincortex.models.surrogate import GradientShaping, ReferenceColumn, simulate
+from twincortex.models.surrogate import REFERENCE_SHAPING, GradientShaping, ReferenceColumn, simulate
 from twincortex.models.surrogate.spike_functions import SURROGATES
 
 from circuits import small_random_circuit, small_random_inputs
@@ -42,9 +43,17 @@ def loss_of(spikes, v, seed=0):
 @pytest.mark.parametrize("surrogate", SURROGATES)
 @pytest.mark.parametrize("equations", EQUATION_SETS)
 def test_spikes_potentials_and_gradients_equal_those_of_a_dense_model(equations, surrogate, dt):
+    assert_equals_dense_model(equations, GradientShaping(surrogate, width=0.5, gain=0.2), dt)
+
+
+def test_damping_factors_scale_only_the_paths_they_name():
+    assert_equals_dense_model("glif3", REFERENCE_SHAPING, 1.0)
+    assert_equals_dense_model("glif3", GradientShaping(gain=0.3, recurrent_factor=0.4, voltage_factor=0.0), 1.0)
+
+
+def assert_equals_dense_model(equations, shaping, dt):
     circuit = circuit_for(3)
     inputs = small_random_inputs(4, circuit, T * dt, dt, lgn_rate_Hz=80.0 / dt)
-    shaping = GradientShaping(surrogate, width=0.5, gain=0.2)
     column = ReferenceColumn(circuit, dt, EQUATION_SETS[equations](circuit.n_receptors), shaping=shaping)
     rollout = column(one_trial(inputs), T)
     loss_of(rollout.spikes[:, 0], rollout.v[:, 0]).backward()
@@ -85,20 +94,6 @@ def test_gradients_equal_finite_differences_where_the_spikes_do_not_change():
         # V is linear in the weights here, so only cancellation limits the difference: 1e-13 / 1e-4 relative to the
         # loss.
         assert float(weight.grad @ direction) == pytest.approx(finite_difference, rel=1e-6)
-
-
-def test_damping_factors_scale_only_the_paths_they_name():
-    circuit = circuit_for(8)
-    inputs = one_trial(small_random_inputs(9, circuit, T))
-    gradients = {}
-    for label, factors in {"full": {}, "cut": {"recurrent_factor": 0.0}, "memoryless": {"voltage_factor": 0.0}}.items():
-        column = ReferenceColumn(circuit, shaping=GradientShaping(gain=0.3, **factors))
-        rollout = column(inputs, T)
-        rollout.v[-1].sum().backward()
-        gradients[label] = (rollout.spikes.detach(), column.weights["bkg_to_v1"].grad)
-    for label in ("cut", "memoryless"):
-        assert torch.equal(gradients[label][0], gradients["full"][0])
-        assert not torch.allclose(gradients[label][1], gradients["full"][1])
 
 
 @pytest.mark.parametrize("batch", [3, 16])
@@ -168,3 +163,34 @@ def test_float32_follows_float64_until_spikes_part():
     other = simulate(circuit, inputs, Run(40.0, record_v=(0, 1, 2)))
     # float32 resolves 60 mV to 4e-6 mV; 40 steps add up.
     np.testing.assert_allclose(one.v, other.v, atol=1e-3)
+
+
+def test_a_source_left_out_is_silent_and_its_spikes_on_their_way_still_arrive():
+    circuit = circuit_for(19)
+    inputs = one_trial(small_random_inputs(20, circuit, 40.0, lgn_rate_Hz=200.0))
+    column = ReferenceColumn(circuit)
+    with torch.no_grad():
+        first = column(inputs, 40)
+        nothing = SpikeTrains("lgn", 20, np.zeros(0), np.zeros(0, dtype=int))
+        silent = SpikeTrains("bkg", 10, np.zeros(0), np.zeros(0, dtype=int))
+        expected = column({"lgn": [nothing], "bkg": [silent]}, 20, first.state)
+        found = column({}, 20, first.state)
+        cut = column({}, 20, dataclasses.replace(first.state, pending={}))
+    assert torch.equal(found.v, expected.v)
+    assert not torch.equal(found.v, cut.v)
+
+
+BAD_INPUTS = {
+    "other units": (lambda c, i: c({"lgn": [dataclasses.replace(i["lgn"], n_units=21)]}, T), "21 units"),
+    "unknown source": (lambda c, i: c({"lgm": [i["lgn"]]}, T), "did you mean 'lgn'"),
+    "other numbers of trials": (lambda c, i: c({"lgn": [i["lgn"]], "bkg": [i["bkg"]] * 2}, T), r"\[1, 2\] trials"),
+    "a current of another shape": (lambda c, i: c({}, T, current=torch.zeros(T, 1)), "shape"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_INPUTS)
+def test_inputs_that_do_not_fit_are_refused(case):
+    circuit = circuit_for(21)
+    call, expected = BAD_INPUTS[case]
+    with pytest.raises(InputError, match=expected):
+        call(ReferenceColumn(circuit), small_random_inputs(22, circuit, T))

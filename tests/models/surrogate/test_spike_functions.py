@@ -20,18 +20,19 @@ REACH = {"triangular": 1.0, "gaussian": 26.0, "exponential": 700.0}
 def test_surrogate_is_finite_from_minus_200_to_100_mv_and_nonzero_within_its_reach(name):
     shaping = GradientShaping(name, width=0.28, gain=0.05)
     v = torch.linspace(-200, 100, 30_001, dtype=torch.float64)
-    x = ((v + 45.0) / 30.0).requires_grad_()
-    spike(x, shaping).sum().backward()
-    assert torch.isfinite(x.grad).all()
-    within = x.abs() < shaping.width * REACH[name]
-    assert (x.grad[within] > 0).all()
-    assert x.grad.max() == pytest.approx(shaping.gain, rel=1e-3)
+    excess, scale = (v + 45.0).requires_grad_(), torch.tensor(30.0, dtype=torch.float64)
+    spike(excess, scale, shaping).sum().backward()
+    assert torch.isfinite(excess.grad).all()
+    within = excess.abs() / scale < shaping.width * REACH[name]
+    assert (excess.grad[within] > 0).all()
+    # dz/dV in 1/mV: the slope in units of V_th - E_L over V_th - E_L.
+    assert excess.grad.max() == pytest.approx(shaping.gain / 30.0, rel=1e-3)
 
 
 @pytest.mark.parametrize("name", SURROGATES)
 def test_a_spike_is_emitted_only_strictly_above_the_threshold(name):
     x = torch.tensor([-1e-300, 0.0, 1e-300], dtype=torch.float64)
-    assert spike(x, GradientShaping(name)).tolist() == [0.0, 0.0, 1.0]
+    assert spike(x, torch.tensor(30.0, dtype=torch.float64), GradientShaping(name)).tolist() == [0.0, 0.0, 1.0]
 
 
 def test_scaled_gradients_leave_the_value_alone():
