@@ -7,7 +7,7 @@ import scipy.special
 
 from twincortex.models.errors import InputError, first_offenders
 from twincortex.models.lgn_filters import build_subunits
-from twincortex.models.randomness import philox
+from twincortex.models.randomness import philox, stream_key
 from twincortex.models.spikes import SpikeTrains
 from twincortex.models.stimuli import FRAME, N_COLUMNS, N_ROWS, DriftingGrating, Gray, pixel_centres
 
@@ -197,8 +197,9 @@ def lgn_spikes(rates, *, seed, trial=0):
     ----------
     rates : (n_frames, n_units) array [Hz]
     seed, trial : int
-        The uniform number that decides on a unit in a frame depends on nothing else, so a longer movie begins with the
-        same spikes, and a unit whose rate did not change keeps its counts.
+        The numbers that decide how often and when a unit fires in a frame depend on nothing but seed, trial, frame,
+        unit and how many units there are: a longer movie begins with the same spikes, and a unit whose rate did not
+        change keeps its own.
 
     Returns
     -------
@@ -217,15 +218,16 @@ def lgn_spikes(rates, *, seed, trial=0):
     """
     if rates.size and not (rates.min() >= 0 and np.isfinite(rates.max())):
         raise InputError("LGN rates are negative or not finite; expected Hz >= 0. Check the movie and the LGN units.")
-    counting, timing = philox(seed, "lgn_spikes", trial), philox(seed, "lgn_spike_times", trial)
+    counting, timing = philox(seed, "lgn_spikes", trial), stream_key(seed, f"lgn_spike_times {trial}")
     n_units = rates.shape[1]
     times, node_ids = [np.empty(0)], [np.empty(0, dtype=np.int64)]
     for start in range(0, len(rates), _SPIKE_BLOCK):
         expected = rates[start : start + _SPIKE_BLOCK] * (1e-3 * FRAME)
         place, count = _poisson_counts(counting.random(expected.shape), expected)
         frame, unit = np.divmod(np.repeat(place, count), n_units)
-        ticks = _TICKS * (start + frame) + timing.integers(1, _TICKS + 1, len(frame))
-        times.append(ticks / _TICKS * FRAME)
+        earlier = np.arange(len(frame)) - np.repeat(np.cumsum(count) - count, count)
+        tick = 1 + _splitmix64(timing, start + frame, unit, earlier) % np.uint64(_TICKS)
+        times.append((_TICKS * (start + frame) + tick.astype(np.int64)) / _TICKS * FRAME)
         node_ids.append(unit)
     return SpikeTrains("lgn", n_units, np.concatenate(times), np.concatenate(node_ids))
 
@@ -240,3 +242,13 @@ def _poisson_counts(uniform, expected):
         if not is_more.any():
             return place[count > 0], count[count > 0]
         count += is_more
+
+
+def _splitmix64(key, *counters):
+    """64 random bits that belong to a key and a row of counters, (n,) uint64 array; as hashed_draws.splitmix64."""
+    for counter in counters:
+        bits = key + (counter.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+        bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        key = bits ^ (bits >> np.uint64(31))
+    return key

@@ -194,7 +194,8 @@ def _check_receptors(equation_set, node_types):
     if n_receptors != {equation_set.n_receptors}:
         raise InputError(
             f"{equation_set.name} has {equation_set.n_receptors} receptors, the cell models have "
-            f"{sorted(n_receptors)}; input to a receptor that the equations lack would vanish. Make the equations for as many receptors."
+            f"{sorted(n_receptors)}; input to a receptor that the equations lack would vanish. Make the equations for "
+            "as many receptors."
         )
 
 

@@ -1,6 +1,7 @@
 """Movies that the LGN sees: 80 x 120 pixels of one degree, 1,000 frames a second, luminance -1 to 1 around gray 0.
 
-A new stimulus is one dataclass with one method, ``luminance``, and one row in ``STIMULI``.
+A new stimulus is one dataclass with one method, ``luminance``, and one row in ``STIMULI``. Its parameters are fields
+made by ``_parameter``, from which ``stimulus_options`` lists them for the command line.
 """
 
 import dataclasses
@@ -13,6 +14,11 @@ from twincortex.models.errors import InputError, first_offenders, near_name_hint
 
 N_ROWS, N_COLUMNS = 80, 120
 FRAME = 1.0  # ms
+
+
+def _parameter(default, text):
+    """Field of a stimulus with its default and what it means, unit included."""
+    return dataclasses.field(default=default, metadata={"help": text})
 
 
 def pixel_centres():
@@ -118,12 +124,12 @@ class DriftingGrating(Movie):
     """
 
     duration: float
-    direction: float = 0.0
-    spatial_frequency: float = 0.04
-    temporal_frequency: float = 2.0
-    contrast: float = 0.8
-    phase: float = 0.0
-    onset: float = 0.0
+    direction: float = _parameter(0.0, "drift of the grating [deg]: 0 right, 90 up")
+    spatial_frequency: float = _parameter(0.04, "of the grating [cycles/deg]")
+    temporal_frequency: float = _parameter(2.0, "of the grating [Hz]")
+    contrast: float = _parameter(0.8, "of the grating [0 to 1]")
+    phase: float = _parameter(0.0, "of the grating [deg]")
+    onset: float = _parameter(0.0, "gray before the grating [ms]")
 
     def __post_init__(self):
         super().__post_init__()
@@ -227,12 +233,28 @@ def make_stimulus(name, duration, **parameters):
     """
     if name not in STIMULI:
         raise InputError(f"stimulus {name!r} does not exist; {near_name_hint(name, STIMULI)}.")
-    known = {field.name for field in dataclasses.fields(STIMULI[name])} - {"duration"}
+    known = {field.name for field in _parameters(STIMULI[name])}
     for parameter in parameters:
         if parameter not in known:
             hint = near_name_hint(parameter, known) if known else "it has no parameters but its duration"
             raise InputError(f"stimulus {name!r} has no parameter {parameter!r}; {hint}.")
     return STIMULI[name](duration=duration, **parameters)
+
+
+def stimulus_options():
+    """Parameters of all stimuli of the table, for the command line.
+
+    Returns
+    -------
+    dict of str -> (float, str)
+        Name of the parameter to its default and what it means, unit included. A name means the same in all stimuli.
+    """
+    fields = [field for stimulus in STIMULI.values() for field in _parameters(stimulus)]
+    return {field.name: (field.default, field.metadata["help"]) for field in fields}
+
+
+def _parameters(stimulus):
+    return [field for field in dataclasses.fields(stimulus) if field.name != "duration"]
 
 
 def _require_whole_frames(name, time, smallest):

@@ -4,7 +4,7 @@ import numpy as np
 
 from twincortex.models.circuit import Nodes, NodeTypes
 from twincortex.models.column.sizes import FULL_RADIUS_UM
-from twincortex.models.parameters import read_cell_models, read_populations, receptor_layout
+from twincortex.models.parameters import model_parameters, read_cell_models, read_populations, receptor_layout
 from twincortex.models.randomness import philox
 
 # The axis of the column stays free of cells.
@@ -19,16 +19,28 @@ def make_node_types():
     NodeTypes
         Rows in the order of node ids.
     """
-    models = read_cell_models()
-    columns = {"V_th": "V_th_mV", "E_L": "E_L_mV", "V_reset": "V_reset_mV", "g": "g_nS", "C_m": "C_m_pF"}
-    columns |= {"t_ref": "t_ref_ms", "asc_decay_0": "asc_decay_0_per_ms", "asc_decay_1": "asc_decay_1_per_ms"}
-    columns |= {"asc_amp_0": "asc_amp_0_pA", "asc_amp_1": "asc_amp_1_pA", "asc_r_0": "asc_r_0", "asc_r_1": "asc_r_1"}
+    return node_types_of(read_cell_models())
+
+
+def node_types_of(models):
+    """Collect the parameters of some cell models and of their receptors.
+
+    Parameters
+    ----------
+    models : pandas.DataFrame
+        Rows of `read_cell_models()`, with further columns where the equations want more parameters.
+
+    Returns
+    -------
+    NodeTypes
+        One row per row of the table.
+    """
     layout = receptor_layout()
     synapse_class = read_populations().synapse_class[models.pop_name]
     return NodeTypes(
         node_type_id=models.index.to_numpy(dtype=np.int64),
         pop_name=models.pop_name.to_numpy(dtype=str),
-        parameters={name: models[column].to_numpy(dtype=np.float64) for name, column in columns.items()},
+        parameters=model_parameters(models),
         receptor_parameters={
             name: np.stack([getattr(layout, name)[post] for post in synapse_class])
             for name in ("tau_fast", "tau_slow", "amp_slow")

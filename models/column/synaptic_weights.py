@@ -29,7 +29,7 @@ LOWEST_QUANTILE, HIGHEST_QUANTILE = 0.001, 0.999
 # Where the synapse counts of the targets vary more than the PSPs, weights vary by this shape only.
 SMALLEST_SHAPE = 0.001
 
-_CHUNK = 1 << 19  # connections at a time, to keep the working arrays small
+_CHUNK = 1 << 17  # connections at a time: working arrays of 12 MB per thread
 
 
 class WeightLaw(NamedTuple):

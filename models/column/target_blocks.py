@@ -1,8 +1,5 @@
 """Draw all connections onto a block of targets: the compiled loop over targets and presynaptic cell types."""
 
-import hashlib
-from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +13,7 @@ from twincortex.models.column.candidates import (
     find_candidates,
     room_for_candidates,
 )
+from twincortex.models.column.compiled_kernels import compile_cached
 from twincortex.models.column.connection_probability import PairRule, rule_between, target_at
 from twincortex.models.column.grid import SourceGrid
 from twincortex.models.column.hashed_draws import splitmix64
@@ -62,7 +60,7 @@ def draw_block(wiring, first, last):
     found = room_for_candidates(n_neurons)
     bound = np.empty(int(wiring.grid.n_rows.max()) ** 2)
     in_degree = np.zeros(last - first, dtype=np.int64)
-    kernel = compiled_kernel(digest_of_sources())
+    kernel = compile_cached(_block_kernel)
     room = np.empty((last - first) * min(_GUESSED_IN_DEGREE, n_neurons), dtype=np.uint32)
     parts, i = [], first
     while i < last:
@@ -75,22 +73,7 @@ def draw_block(wiring, first, last):
     return np.concatenate(parts), in_degree
 
 
-@cache
-def digest_of_sources():
-    """Number that changes with the text of any file of this folder."""
-    texts = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
-    return int.from_bytes(hashlib.blake2b(b"".join(texts), digest_size=7).digest(), "big") + 1
-
-
-@cache
-def compiled_kernel(sources):
-    """Compile the kernel, or load it from numba's cache on disk.
-
-    numba notices an edit of this file only, not of the formula that the kernel calls. What a kernel closes over is part
-    of the key of its cache, hence ``sources``, the digest of all files.
-    """
-
-    @njit(cache=True, nogil=True)
+def _block_kernel(sources):
     def kernel(wiring, block, bound, found, sources_found, in_degree):
         return connect_block(wiring, block, bound, found, sources_found, in_degree) if sources > 0 else 0
 

@@ -14,6 +14,7 @@ from twincortex.models.column.lgn_units import FIELD_HEIGHT, FIELD_WIDTH, TILE
 from twincortex.models.column.thalamic_sampling import (
     COMPOSITE_TOLERANCE,
     MAX_SYNAPSES,
+    MAX_UNITS,
     SPREAD,
     Cells,
     Connections,
@@ -69,7 +70,7 @@ def connect_lgn(nodes, node_types, lgn_units, seed, n_threads=None, progress=Non
     Raises
     ------
     InputError
-        More synapses in one connection than 16 bits count.
+        More LGN units, or more synapses in one connection, than 16 bits count.
 
     Source
     ------
@@ -161,7 +162,17 @@ def make_field(units):
     Returns
     -------
     Field
+
+    Raises
+    ------
+    InputError
+        More units than 16 bits number.
     """
+    if len(units) > MAX_UNITS:
+        raise InputError(
+            f"{len(units):,} LGN units: connections number their units in 16 bits; expected at most {MAX_UNITS:,}. "
+            "Use fewer."
+        )
     types = read_lgn_units()
     column, row = (units[axis].to_numpy() // TILE for axis in ("x", "y"))
     tile_id = (column * np.ceil(FIELD_HEIGHT / TILE) + row).astype(np.int64)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from twincortex.models.column.compiled_kernels import compile_cached
 from twincortex.models.column.hashed_draws import exponential, splitmix64, uniform
 
 CANDIDATE_RADIUS = 40.0  # deg around the centre of the receptive field
@@ -19,6 +20,7 @@ SHIFT = 2.5  # deg along the tuning axis, against it for sustained units and wit
 ELONGATION = 1.5  # of the receptive field across its tuning axis, ratio of the squared axes
 COMPOSITE_TOLERANCE = 15.0  # deg of orientation between a cell and the composite units it takes
 MAX_SYNAPSES = np.iinfo(np.uint16).max
+MAX_UNITS = np.iinfo(np.uint16).max + 1
 _SMALLEST_EXPONENTIAL = 1e-16  # below the smallest value that hashed_draws.exponential returns
 
 
@@ -236,7 +238,6 @@ def _assign_multiplicities(order, distance, patience, multiplicity, n_synapses):
                 patience[runner] = max(patience[runner] - math.exp(last - k * distance[runner]), 1e-300)
 
 
-@njit(cache=True, nogil=True)
 def connect_cells(field, cells, rules, first, last, connections):
     """Choose the LGN units and their synapse counts for the V1 cells ``first`` to ``last - 1``.
 
@@ -249,6 +250,19 @@ def connect_cells(field, cells, rules, first, last, connections):
     connections : Connections
         Filled for these cells; ``n_found`` is -1 where a connection has more than MAX_SYNAPSES synapses.
     """
+    compile_cached(_cells_kernel)(field, cells, rules, first, last, connections)
+
+
+def _cells_kernel(sources):
+    def kernel(field, cells, rules, first, last, connections):
+        if sources > 0:
+            _connect_cells(field, cells, rules, first, last, connections)
+
+    return kernel
+
+
+@njit
+def _connect_cells(field, cells, rules, first, last, connections):
     n_units = len(field.unit)
     arrivals = _Arrivals(np.empty(n_units, np.int64), np.empty(n_units), np.empty(n_units, np.int64), np.empty(n_units))
     patience, n_synapses = np.empty(n_units), np.empty(n_units, np.int64)

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from twincortex.models.column.hashed_draws import splitmix64
 from twincortex.models.column.lgn_units import build_lgn_units
 from twincortex.models.errors import InputError
-from twincortex.models.lgn import LgnModel, lgn_rates, lgn_spikes
+from twincortex.models.lgn import LgnModel, _splitmix64, lgn_rates, lgn_spikes
 from twincortex.models.parameters import read_lgn_units
 from twincortex.models.stimuli import DriftingGrating, Gray, RecordedMovie
 
@@ -144,14 +145,46 @@ def test_a_longer_movie_begins_with_the_same_spikes():
     assert not np.array_equal(lgn_spikes(rates, seed=5, trial=3).times, long.times)
 
 
-def test_a_unit_whose_rate_did_not_change_keeps_its_counts():
-    rates = np.random.default_rng(0).uniform(0, 40, (200, 50)).astype(np.float32)
+@pytest.mark.parametrize("factor", [0.0, 3.0])
+def test_the_rate_of_one_unit_moves_no_spike_of_another(factor):
+    rates = np.random.default_rng(0).uniform(0, 400, (200, 50)).astype(np.float32)
     changed = rates.copy()
-    changed[:, :25] *= 3
+    changed[:, 7] *= factor
     before, after = lgn_spikes(rates, seed=5), lgn_spikes(changed, seed=5)
-    kept_before, kept_after = (trains.node_ids >= 25 for trains in (before, after))
-    np.testing.assert_array_equal(before.steps(1.0)[kept_before], after.steps(1.0)[kept_after])
-    assert after.n_spikes > before.n_spikes
+    kept_before, kept_after = (trains.node_ids != 7 for trains in (before, after))
+    np.testing.assert_array_equal(before.times[kept_before], after.times[kept_after])
+    np.testing.assert_array_equal(before.node_ids[kept_before], after.node_ids[kept_after])
+    assert before.n_spikes != after.n_spikes
+
+
+def test_a_higher_rate_adds_spikes_and_keeps_those_there_were():
+    low, high = (set(lgn_spikes(np.full((100, 20), rate), seed=6).times) for rate in (100.0, 2000.0))
+    assert low < high
+
+
+def test_spike_times_are_uniform_and_independent_of_frame_unit_and_spike():
+    trains = lgn_spikes(np.full((200, 100), 2000.0), seed=7)
+    phase = np.rint(trains.times * 1000) - 1000 * trains.steps(1.0)
+    # The distance of 40,000 whole ticks from uniform: 1e-3 is their spacing.
+    assert scipy.stats.ks_1samp((phase - 0.5) / 1000, scipy.stats.uniform.cdf).statistic < 1.95 / np.sqrt(40_000) + 1e-3
+    of_frame, of_unit = (
+        np.bincount(group, phase) / np.bincount(group) for group in (trains.steps(1.0), trains.node_ids)
+    )
+    for means, n_each in ((of_frame, 200), (of_unit, 400)):
+        scatter = means.var() / (1000**2 / 12 / n_each)
+        assert scatter == pytest.approx(1.0, abs=4 * np.sqrt(2 / len(means)) + 0.05)  # groups vary in size
+
+
+def test_spikes_of_one_unit_in_one_frame_differ_in_time():
+    trains = lgn_spikes(np.full((1, 1), 50_000.0), seed=1)
+    assert trains.n_spikes > 20
+    assert len(np.unique(trains.times)) > 0.9 * trains.n_spikes  # of 50 in 1,000 ticks, one or two coincide
+
+
+def test_the_hash_is_that_of_the_compiled_kernels():
+    key, frame, unit = np.uint64(2**64 - 5), np.array([0, 3, 2**40]), np.array([17_399, 0, 1])
+    expected = [splitmix64(np.uint64(splitmix64(key, f)), u) for f, u in zip(frame, unit, strict=True)]
+    np.testing.assert_array_equal(_splitmix64(key, frame, unit), np.array(expected, dtype=np.uint64))
 
 
 @pytest.mark.parametrize("bad", [-1.0, np.nan, np.inf])

@@ -1,10 +1,20 @@
 """Movies: what they show, where, and which requests they refuse."""
 
+import dataclasses
+import re
+
 import numpy as np
 import pytest
 
 from twincortex.models.errors import InputError
-from twincortex.models.stimuli import DriftingGrating, Gray, RecordedMovie, make_stimulus
+from twincortex.models.stimuli import (
+    STIMULI,
+    DriftingGrating,
+    Gray,
+    RecordedMovie,
+    make_stimulus,
+    stimulus_options,
+)
 
 
 def test_gray_is_zero():
@@ -90,3 +100,19 @@ def test_the_table_makes_stimuli_by_name():
         make_stimulus("gray", 500.0, contrast=0.5)
     with pytest.raises(InputError, match="duration 0"):
         make_stimulus("gray", 0.0)
+
+
+@pytest.mark.parametrize("name", STIMULI)
+def test_every_parameter_of_a_stimulus_is_an_option_with_its_default_and_its_unit(name):
+    options = stimulus_options()
+    fields = [field for field in dataclasses.fields(STIMULI[name]) if field.name != "duration"]
+    assert all(re.search(r"\[.+\]", options[field.name][1]) for field in fields)
+    defaults = {field.name: options[field.name][0] for field in fields}
+    assert make_stimulus(name, 500.0, **defaults) == make_stimulus(name, 500.0)
+    # A name means the same in all stimuli, else the command line could offer it only once.
+    assert all(options[field.name] == (field.default, field.metadata["help"]) for field in fields)
+
+
+def test_options_are_listed_in_the_order_of_the_table():
+    assert list(stimulus_options())[:3] == ["direction", "spatial_frequency", "temporal_frequency"]
+    assert stimulus_options()["spatial_frequency"] == (0.04, "of the grating [cycles/deg]")

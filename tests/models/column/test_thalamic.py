@@ -12,11 +12,13 @@ from twincortex.models.column.placement import make_node_types, place_neurons
 from twincortex.models.column.thalamic import connect_lgn, make_cells, make_field, make_rules, subtype_preferences
 from twincortex.models.column.thalamic_sampling import (
     MAX_SYNAPSES,
+    MAX_UNITS,
     Connections,
     connect_cells,
     orientation_difference,
     yule_simon,
 )
+from twincortex.models.errors import InputError
 from twincortex.models.parameters import read_cell_models, read_populations, receptor_layout
 
 # Mean connections and synapses per cell, spec/network.md 7.4.
@@ -269,3 +271,10 @@ def test_progress_counts_to_the_last_cell(node_types, units):
     connect_lgn(few, node_types, units, seed=1, progress=lambda done, total: calls.append((done, total)))
     assert calls[-1] == (len(few.x), len(few.x))
     assert len(calls) > 1
+
+
+def test_more_units_than_16_bits_number_are_refused(nodes, node_types, units):
+    at_most = units.iloc[np.arange(MAX_UNITS) % len(units)]
+    assert len(make_field(at_most).unit) == 65_536
+    with pytest.raises(InputError, match=r"65,537 LGN units: .* at most 65,536"):
+        connect_lgn(nodes, node_types, units.iloc[np.arange(MAX_UNITS + 1) % len(units)], seed=1)
