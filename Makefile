@@ -25,7 +25,7 @@ demo: install
 	$(VENV)/bin/python training/train.py --config training/configs/demo.yaml
 
 test: install
-	$(VENV)/bin/pytest -n $(JOBS)
+	$(VENV)/bin/pytest -n $(JOBS) --dist loadgroup
 
 lint: install
 	$(VENV)/bin/ruff check .

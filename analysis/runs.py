@@ -69,12 +69,6 @@ def read_run(folder):
             "Name the --out of training/train.py, after training has ended."
         )
     before = read_circuit(folder / "circuit")
-    weights = read_weights(before, folder / "weights", "trained")
-    if "v1_to_v1" not in weights:
-        raise InputError(
-            f"{folder / 'weights'} holds no recurrent weights (v1_v1_edges_trained.h5), only those of "
-            f"{', '.join(weights)}. Copy the run again from where it is whole."
-        )
-    after = before.with_weights(weights)
+    after = before.with_weights(read_weights(before, folder / "weights", "trained"))
     config = yaml.safe_load((folder / "config.yaml").read_text())
     return TrainingRun(folder, before, after, config, pd.read_csv(folder / "metrics.csv"))

@@ -1,5 +1,6 @@
 """Output that is either whole or not there: written under a temporary name, fsynced, renamed."""
 
+import errno
 import os
 import shutil
 import tempfile
@@ -7,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from twincortex.models.errors import InputError
+
+_DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -27,15 +30,17 @@ def new_file(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, partial = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
         os.close(handle)
-        partial = Path(partial)
-        try:
+    partial = Path(partial)
+    try:
+        with _named_failures(path, partial):
             yield partial
+        with _named_failures(path):
             _give_usual_permissions(partial, 0o666)
             _flush_to_disk(partial)
             partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-        _flush_to_disk(path.parent)
+            _flush_to_disk(path.parent)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -60,16 +65,18 @@ def new_folder(path, marker, overwrite=False):
     with _named_failures(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
-        try:
+    try:
+        with _named_failures(path, partial):
             yield partial
+        with _named_failures(path):
             _give_usual_permissions(partial, 0o777)
             for entry in [*partial.rglob("*"), partial]:
                 _flush_to_disk(entry)
             refuse_existing(path, marker, overwrite)
             _take_the_place_of(path, partial)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-        _flush_to_disk(path.parent)
+            _flush_to_disk(path.parent)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def refuse_existing(path, marker, overwrite=False):
@@ -129,11 +136,20 @@ def _flush_to_disk(path):
 
 
 @contextmanager
-def _named_failures(path):
+def _named_failures(path, partial=None):
+    """Turn OSErrors into InputErrors; given ``partial``, only those that come from writing there."""
     try:
         yield
     except OSError as error:
+        if partial is not None and not _comes_from_writing(error, partial):
+            raise
         raise InputError(
             f"{path} cannot be written: {error}. Nothing was left behind. Check the permissions and the free space, or "
             "choose another place."
         ) from error
+
+
+def _comes_from_writing(error, partial):
+    # HDF5 names the file in the text only, and a full disk has no file name.
+    named = " ".join(map(str, (error, error.filename, error.filename2)))
+    return error.errno in _DISK_IS_FULL or str(partial) in named

@@ -31,7 +31,7 @@ def main(arguments=None):
     Returns
     -------
     int
-        0 done, 2 bad input, 3 diverged, 4 out of memory, 130 interrupted.
+        0 done, 1 a program failed, 2 bad input, 3 diverged, 4 out of memory, 5 not equal (validate), 130 interrupted.
     """
     # Idle threads of one OpenMP runtime would otherwise spin against those of another (torch, the compiler's).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -46,7 +46,9 @@ def main(arguments=None):
         return _run_command(arguments)
     except TwinCortexError as error:
         return _complain(str(error), error.exit_code)
-    except MemoryError as error:
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
         advice = f"out of memory ({error}). Choose a smaller size or a shorter duration."
         return _complain(advice, OutOfMemoryError.exit_code)
     except KeyboardInterrupt:
@@ -66,6 +68,12 @@ def _run_command(arguments):
     return commands[name].load()(arguments[1:]) or 0
 
 
+def _is_out_of_memory(error):
+    # What torch raises has a type of its own on GPUs only, and torch is not imported here.
+    signs = ("out of memory", "can't allocate memory")
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in signs)
+
+
 def _describe(commands):
     names = [name for name in _ORDER if name in commands] + sorted(set(commands) - set(_ORDER))
     lines = [f"  {name:<12} {_first_line(commands[name].load())}" for name in names]
@@ -77,8 +85,9 @@ def _describe(commands):
             "",
             *lines,
             "",
-            "`twincortex <subcommand> --help` says what it takes. Exit codes: 0 done, 1 not equal (validate),",
-            "2 bad input, 3 diverged, 4 out of memory, 130 interrupted.",
+            "`twincortex <subcommand> --help` says what it takes. Exit codes: 0 done, 1 a program failed",
+            "(compilation, simulation), 2 bad input, 3 diverged, 4 out of memory, 5 not equal (validate),",
+            "130 interrupted.",
         ]
     )
 

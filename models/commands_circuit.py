@@ -3,14 +3,18 @@
 import numpy as np
 
 from twincortex.models.command_line import add_output_options, command_parser, print_json
+from twincortex.models.delays import rounded_delays
 from twincortex.models.errors import InputError
+
+# As in column/sizes.py, which is not imported before it is needed.
+_SIZES = "tiny (radius 50 um), profile (100 um), small (200 um), core (400 um) or full (700 um)"
 
 
 def build(arguments):
     """Build a V1 column from the tables of cell models and wiring, and write it as SONATA."""
     parser = command_parser(build)
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--size", help="tiny (R = 50 um), profile (100 um) or small (200 um)")
+    size.add_argument("--size", help=_SIZES)
     size.add_argument("--radius-um", type=float, metavar="R", help="radius of the column instead of a named size")
     parser.add_argument(
         "--core-radius-um", type=float, metavar="R", help="with --radius-um: inner radius (default: half)"
@@ -22,7 +26,7 @@ def build(arguments):
     add_output_options(parser)
     options = parser.parse_args(arguments)
     if options.size is None and options.radius_um is None:
-        raise InputError("twincortex build needs a size. Pass --size tiny (or profile, small), or --radius-um R.")
+        raise InputError("twincortex build needs a size. Pass --size tiny (or another, see --help) or --radius-um R.")
 
     from twincortex.models.atomic_output import refuse_existing
     from twincortex.models.column import build_column
@@ -47,31 +51,38 @@ def info(arguments):
     """Describe a circuit: neurons per type, edges per projection, delays, hashes (JSON)."""
     parser = command_parser(info)
     parser.add_argument("circuit", help="folder of a SONATA circuit")
+    parser.add_argument("--dt", type=float, metavar="MS", help="also tell what rounding delays to steps of dt changes")
     options = parser.parse_args(arguments)
+    if options.dt is not None and not 0 < options.dt < float("inf"):
+        raise InputError(f"--dt {options.dt} ms: expected a positive number.")
 
     from twincortex.models.sonata import read_circuit
 
-    print_json(describe_circuit(read_circuit(options.circuit)))
+    print_json(describe_circuit(read_circuit(options.circuit), options.dt))
 
 
-def describe_circuit(circuit):
+def describe_circuit(circuit, dt=None):
     """Summarize a circuit.
 
     Parameters
     ----------
     circuit : Circuit
+    dt : float [ms], optional
+        Step of a simulation, for the rounding of delays.
 
     Returns
     -------
     dict
-        Neurons per cell type; per projection connections, synapses, connections per delay [ms], weights [pA]; hashes;
-        provenance.
+        Neurons per cell type; per projection connections, synapses, connections per delay [ms], weights [pA]; with dt
+        what rounding changes (`delays.rounded_delays`); hashes; provenance.
     """
     types, counts = np.unique(circuit.cell_type, return_counts=True)
+    rounding = {} if dt is None else {"dt": dt, "rounded_delays": rounded_delays(circuit, dt)}
     return {
         **_totals(circuit),
         "neurons_per_type": dict(zip(types.tolist(), counts.tolist(), strict=True)),
         "projections": {name: _describe_projection(projection) for name, projection in circuit.projections.items()},
+        **rounding,
         "provenance": circuit.provenance,
     }
 

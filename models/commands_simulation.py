@@ -6,16 +6,26 @@ import numpy as np
 
 from twincortex.models.atomic_output import refuse_existing
 from twincortex.models.command_line import add_output_options, command_parser, print_json
-from twincortex.models.equivalence import V_TOLERANCE_MV, check_engine, check_inputs, compare, run_engine
+from twincortex.models.equivalence import (
+    DEFAULT_EQUATIONS,
+    V_TOLERANCE_MV,
+    check_engine,
+    check_inputs,
+    compare,
+    find_equations,
+    run_engine,
+)
 from twincortex.models.errors import InputError
 from twincortex.models.inputs import MARKER as INPUTS_MARKER
-from twincortex.models.inputs import read_inputs, write_inputs
+from twincortex.models.inputs import check_lasts, read_inputs, write_inputs
+from twincortex.models.observables import rates_of
 from twincortex.models.progress import Progress
 from twincortex.models.recording import AFTER_SPIKE_CURRENTS, Run, read_recording, write_recording
 from twincortex.models.recording import MARKER as RECORDING_MARKER
 from twincortex.models.sonata import read_circuit
 
-NOT_EQUAL = 1
+# Not 1, with which Python ends a program that failed.
+NOT_EQUAL = 5
 _RECORDED_BY_VALIDATE = 200
 _STIMULUS_OPTIONS = {
     "direction": "drift of the grating [deg]: 0 right, 90 up (default 0)",
@@ -92,9 +102,7 @@ def simulate(arguments):
     parser.add_argument("--duration", type=float, help="ms (default: that of the inputs)")
     parser.add_argument("--dt", type=float, help="ms (default: that of the inputs)")
     parser.add_argument("--record-v", default="", metavar="IDS", help="neurons whose V is recorded: 0,1,2 or all")
-    parser.add_argument(
-        "--after-spike-current", choices=AFTER_SPIKE_CURRENTS, default="exact", help="step_mean is NEST's"
-    )
+    _add_model_options(parser)
     parser.add_argument(
         "--weights", metavar="TAG", help="run with the trained weights *_edges_TAG.h5 of --weights-from"
     )
@@ -102,6 +110,7 @@ def simulate(arguments):
     add_output_options(parser)
     options = parser.parse_args(arguments)
     check_engine(options.engine)
+    find_equations(options.equations)
     refuse_existing(options.out, RECORDING_MARKER, options.overwrite)
     circuit = _circuit_with_weights(options)
     inputs, facts = read_inputs(options.inputs, circuit)
@@ -111,13 +120,23 @@ def simulate(arguments):
         record_v=_neurons(options.record_v, circuit.n_neurons),
         after_spike_current=options.after_spike_current,
     )
+    check_lasts(facts, run)
     with Progress("steps") as progress:
-        recording = run_engine(options.engine, circuit, inputs, run, progress)
+        recording = run_engine(options.engine, circuit, inputs, run, progress, options.equations)
     recording.settings["stimulus"] = facts
     write_recording(recording, options.out, options.overwrite)
-    rate = recording.spikes.n_spikes / circuit.n_neurons / run.duration * 1e3
+    rate = float(rates_of(recording.spikes, 0.0, run.duration).mean())
     print_json(
         {"recording": options.out, "engine": options.engine, "spikes": recording.spikes.n_spikes, "mean_rate_Hz": rate}
+    )
+
+
+def _add_model_options(parser):
+    parser.add_argument(
+        "--equations", default=DEFAULT_EQUATIONS, metavar="NAME", help="a set of models/equations.py (default glif3)"
+    )
+    parser.add_argument(
+        "--after-spike-current", choices=AFTER_SPIKE_CURRENTS, default="exact", help="step_mean is NEST's"
     )
 
 
@@ -157,14 +176,12 @@ def compare_recordings(arguments):
 
 
 def validate(arguments):
-    """Stimulate, simulate with several engines and compare; exit code 0 only if all agree (JSON)."""
+    """Stimulate, simulate with several engines and compare; exit code 0 only if all agree, 5 if not (JSON)."""
     parser = command_parser(validate)
     parser.add_argument("circuit", help="folder of a SONATA circuit")
     parser.add_argument("--engines", nargs="+", default=["torch", "brian-cpp"], help="two or more engines")
     _add_stimulus_options(parser)
-    parser.add_argument(
-        "--after-spike-current", choices=AFTER_SPIKE_CURRENTS, default="exact", help="step_mean is NEST's"
-    )
+    _add_model_options(parser)
     parser.add_argument(
         "--tolerance-mv", type=float, default=V_TOLERANCE_MV, help="largest difference of V that is equal"
     )
@@ -175,14 +192,16 @@ def validate(arguments):
         )
     for name in options.engines:
         check_engine(name)
+    find_equations(options.equations)
     circuit = read_circuit(options.circuit)
     inputs, facts = make_inputs(circuit, options)
     spread = np.linspace(0, circuit.n_neurons - 1, min(_RECORDED_BY_VALIDATE, circuit.n_neurons)).astype(int)
     run = Run(options.duration, options.dt, tuple(spread.tolist()), options.after_spike_current)
     with Progress("steps") as progress:
-        recordings = [run_engine(name, circuit, inputs, run, progress) for name in options.engines]
+        recordings = [run_engine(name, circuit, inputs, run, progress, options.equations) for name in options.engines]
     comparisons = [compare(recordings[0], other) for other in recordings[1:]]
     equal = all(comparison.is_equal(options.tolerance_mv) for comparison in comparisons)
     results = [dataclasses.asdict(comparison) for comparison in comparisons]
-    print_json({"circuit": options.circuit, "stimulus": facts, "comparisons": results, "equal": equal})
+    settings = {"equations": options.equations, "after_spike_current": options.after_spike_current}
+    print_json({"circuit": options.circuit, "stimulus": facts, **settings, "comparisons": results, "equal": equal})
     return 0 if equal else NOT_EQUAL

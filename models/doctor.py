@@ -6,7 +6,7 @@ import shutil
 from importlib import metadata
 
 from twincortex.models.command_line import command_parser, print_json, print_table
-from twincortex.models.toolchain import find_compiler, find_curand, find_nvcc, list_gpus, run_quietly
+from twincortex.models.toolchain import find_compiler, find_curand, find_nvcc, list_gpus, missing_tools, run_quietly
 
 PACKAGES = (
     "twincortex",
@@ -62,7 +62,7 @@ def examine_machine():
             "torch": _verdict(_missing_packages(versions, "torch")),
             "brian": _verdict(_missing_packages(versions, "brian2"))
             + ("" if tools["compiler"] else " (slow: no compiler)"),
-            "brian-cpp": _verdict([*_missing_packages(versions, "brian2"), *_missing_compiler(tools)]),
+            "brian-cpp": _verdict([*_missing_packages(versions, "brian2"), *missing_tools()]),
             "brian-cuda": _cuda_verdict(tools, versions),
         },
     }
@@ -79,18 +79,8 @@ def _missing_packages(versions, *names):
     return [f"{name} (pip install {name})" for name in names if versions[name] is None]
 
 
-def _missing_compiler(tools):
-    packages = {"compiler": ("a C++ compiler", "g++"), "make": ("make", "make")}
-    missing = [names for tool, names in packages.items() if not tools[tool]]
-    return [
-        f"{name} (Debian, Ubuntu: apt install {package}; macOS: xcode-select --install)" for name, package in missing
-    ]
-
-
 def _cuda_verdict(tools, versions):
-    missing = [*_missing_packages(versions, "brian2", "brian2cuda"), *_missing_compiler(tools)]
-    missing += [] if tools["nvcc"] else ["nvcc (the CUDA toolkit; or set CUDA_HOME)"]
-    missing += [] if tools["curand"] else ["cuRAND (pip install nvidia-curand)"]
+    missing = [*_missing_packages(versions, "brian2", "brian2cuda"), *missing_tools(cuda=True)]
     if not missing and not tools["gpu"]:
         return "compiles, but cannot run: no NVIDIA GPU"
     return _verdict(missing)

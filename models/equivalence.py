@@ -6,12 +6,13 @@ from importlib import import_module
 
 import numpy as np
 
+from twincortex.models.delays import rounded_delays
 from twincortex.models.errors import DivergedError, InputError, near_name_hint
-from twincortex.models.toolchain import find_compiler
 
 # What V of two engines may differ by and still be the same model: doubles summed in another order.
 V_TOLERANCE_MV = 1e-9
 
+DEFAULT_EQUATIONS = "glif3"
 ENGINES = {
     "torch": "twincortex.models.surrogate",
     "brian": "twincortex.models.brian",
@@ -164,37 +165,68 @@ def check_inputs(circuit, inputs, run):
         trains.check_within(run.duration)
 
 
-def run_engine(name, circuit, inputs, run, progress=None):
+def find_equations(name):
+    """Find the equations of that name; Brian2, in which they are written, is imported only then.
+
+    Parameters
+    ----------
+    name : str
+        A key of `equations.EQUATION_SETS`.
+
+    Returns
+    -------
+    callable
+        From the number of receptors to the EquationSet.
+
+    Raises
+    ------
+    InputError
+        Unknown name.
+    """
+    from twincortex.models.equations import EQUATION_SETS
+
+    if name not in EQUATION_SETS:
+        raise InputError(f"unknown equations {name!r}; {near_name_hint(name, EQUATION_SETS)}.")
+    return EQUATION_SETS[name]
+
+
+def run_engine(name, circuit, inputs, run, progress=None, equations=DEFAULT_EQUATIONS):
     """Simulate with the engine of that name; only the engine that runs is imported.
 
     Parameters
     ----------
     name : str
-        ``"torch"``, ``"brian"`` (in this process: cython where there is a compiler, else numpy), ``"brian-cpp"`` or
+        ``"torch"``, ``"brian"`` (in this process, numpy), ``"brian-cpp"`` or
         ``"brian-cuda"`` (compiled standalone projects).
     circuit : Circuit
     inputs : dict of source ("lgn", "bkg") -> SpikeTrains
     run : Run
     progress : callable, optional
         Called with (name, steps done, steps in all) by engines that can tell: torch.
+    equations : str
+        A key of `equations.EQUATION_SETS`.
 
     Returns
     -------
     Recording
-        ``engine`` is the name asked for.
+        ``engine`` and ``settings["equations"]`` are the names asked for; ``settings["rounded_delays"]`` is that of
+        `delays.rounded_delays`.
 
     Raises
     ------
     InputError
-        Unknown engine, or see `check_inputs`.
+        Unknown engine or equations, or see `check_inputs`.
     """
     check_engine(name)
     check_inputs(circuit, inputs, run)
+    equation_set = find_equations(equations)(circuit.n_receptors)
     simulate = import_module(ENGINES[name]).simulate
     if name == "torch":
         options = {"progress": lambda done: progress(name, done, run.n_steps)} if progress else {}
     elif name == "brian":
-        options = {"target": "cython" if find_compiler() else "numpy"}
+        options = {"target": "numpy"}  # cython is as fast once compiled, which takes it minutes
     else:
         options = {"target": name.removeprefix("brian-")}
-    return dataclasses.replace(simulate(circuit, inputs, run, **options), engine=name)
+    recording = simulate(circuit, inputs, run, equation_set=equation_set, **options)
+    settings = {"equations": equations, "rounded_delays": rounded_delays(circuit, run.dt)}
+    return dataclasses.replace(recording, engine=name, settings=recording.settings | settings)

@@ -108,9 +108,10 @@ def write_dataset(group, name, values, **attributes):
     dataset.attrs.update(attributes)
 
 
-def create_dataset(group, name, n, dtype):
-    """Create a column of n numbers with checksums, to be filled slice by slice; what is never filled reads as 0."""
-    return group.create_dataset(name, shape=(n,), dtype=dtype, fletcher32=True, chunks=(min(n, _CHUNK),) if n else True)
+def create_dataset(group, name, shape, dtype):
+    """Create a dataset of numbers with checksums, to be filled slice by slice; what is never filled reads as 0."""
+    chunks = (min(shape[0], _CHUNK), *shape[1:]) if shape[0] else True
+    return group.create_dataset(name, shape=shape, dtype=dtype, fletcher32=True, chunks=chunks)
 
 
 def mark_as_sonata(file):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from twincortex.models.atomic_output import new_folder
 from twincortex.models.errors import InputError
-from twincortex.models.spikes import read_spikes, write_spikes
+from twincortex.models.spikes import ROUNDING, read_spikes, write_spikes
 
 MARKER = "stimulus.json"
 SOURCES = ("lgn", "bkg")
@@ -53,7 +53,7 @@ def read_inputs(folder, circuit):
         raise InputError(f"{folder} holds no {MARKER}. Expected the --out folder of `twincortex stimulate`.")
     try:
         facts = json.loads(path.read_text())
-        float(facts["duration"]), float(facts["dt"])
+        facts |= {name: float(facts[name]) for name in ("duration", "dt")}
         made_for = str(facts["topology_hash"])
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged ({error!r}). Make the input again with `twincortex stimulate`.") from error
@@ -63,3 +63,24 @@ def read_inputs(folder, circuit):
             f"({circuit.topology_hash[:12]}...). Make the input again for this circuit with `twincortex stimulate`."
         )
     return {source: read_spikes(folder / f"{source}_spikes.h5", source) for source in SOURCES}, facts
+
+
+def check_lasts(facts, run):
+    """Refuse a run that goes on after its input has ended.
+
+    Parameters
+    ----------
+    facts : dict
+        Of `read_inputs`.
+    run : Run
+
+    Raises
+    ------
+    InputError
+    """
+    if not run.duration <= facts["duration"] * (1 + ROUNDING):
+        raise InputError(
+            f"a run of {run.duration:g} ms on an input of {facts['duration']:g} ms would go on without LGN and "
+            f"background. Choose --duration {facts['duration']:g} or less, or make a longer input with "
+            f"`twincortex stimulate --duration {run.duration:g}`."
+        )

@@ -1,9 +1,12 @@
 """What is measured of activity: one definition each, shared by the losses and the figures.
 
-Everything but `isi_cv` takes numpy arrays or torch tensors, keeps gradients, and never imports torch.
+Everything but `rates_of` and `isi_cv` takes numpy arrays or torch tensors, keeps gradients, and never imports torch.
 """
 
 import numpy as np
+
+from twincortex.models.errors import InputError
+from twincortex.models.spikes import ROUNDING
 
 
 def _elementwise(name, array, *others):
@@ -26,6 +29,30 @@ def firing_rate(spikes, dt):
     (...) array [Hz]
     """
     return spikes.mean(0) * (1000.0 / dt)
+
+
+def rates_of(trains, start, stop):
+    """Mean firing rate of every unit of recorded spike trains.
+
+    Parameters
+    ----------
+    trains : SpikeTrains
+    start, stop : float [ms]
+        Spikes in (start, stop] count, as stamps are ends of steps.
+
+    Returns
+    -------
+    (n_units,) float64 array [Hz]
+
+    Raises
+    ------
+    InputError
+        stop is not after start.
+    """
+    if not stop > start:
+        raise InputError(f"rates between {start:g} and {stop:g} ms: expected a stop after the start.")
+    first, last = np.searchsorted(trains.times, np.array([start, stop]) * (1 + ROUNDING), side="right")
+    return np.bincount(trains.node_ids[first:last], minlength=trains.n_units) * (1000.0 / (stop - start))
 
 
 def response_vector(rates, direction, harmonic):

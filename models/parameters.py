@@ -3,6 +3,7 @@
 Every table is a pandas DataFrame with units in its column names; ``models/data/README.md`` says where each comes from.
 """
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -10,7 +11,7 @@ from importlib import resources
 import numpy as np
 import pandas as pd
 
-from twincortex.models.errors import InputError
+from twincortex.models.errors import InputError, first_offenders
 
 # Fixed orders: receptors are numbered by first appearance in this list of presynaptic classes.
 PRESYNAPTIC_CLASSES = ("exc", "e23", "e4", "e5et", "e5it", "e5np", "e6", "pv", "sst", "vip")
@@ -30,6 +31,11 @@ _COLUMNS = {
     "separation_deg spontaneous_Hz",
     "lgn_filters": "w0 w1 kpeak0_ms kpeak1_ms delay0_ms delay1_ms spontaneous_Hz",
 }
+
+
+# Columns of cell_models.csv that say how a cell stands in the column, not how it works.
+_NO_NEURON_PARAMETERS = ("pop_name", "n_full", "unit_psp_exc_mV_per_pA_published", "lgn_damping", "bkg_weight_pA")
+_UNIT = re.compile("_(mV|nS|pF|per_ms|ms|pA)$")
 
 
 def read_table(name, index):
@@ -66,6 +72,41 @@ def read_table(name, index):
 def read_cell_models():
     """GLIF3 parameters of the 201 cell models; the row order is the order of node ids (index ``node_type_id``)."""
     return read_table("cell_models", ["node_type_id"])
+
+
+def model_parameters(models):
+    """Parameters of the neuron models: every column of the table but those about the column they stand in.
+
+    A column that is added for other equations, such as ``asc_decay_2_per_ms``, so becomes a parameter of the circuit.
+
+    Parameters
+    ----------
+    models : pandas.DataFrame
+        Rows of `read_cell_models`.
+
+    Returns
+    -------
+    dict of str -> (n_models,) float64 array
+        In the order of the columns, under their names without the unit: ``V_th_mV`` is ``V_th``, ``asc_r_0`` itself.
+
+    Raises
+    ------
+    InputError
+        A parameter is not a finite number, or two columns differ in the unit only.
+    """
+    parameters = {}
+    for column in models.columns.difference(_NO_NEURON_PARAMETERS, sort=False):
+        values = pd.to_numeric(models[column], errors="coerce").to_numpy(dtype=np.float64)
+        bad = models.index[~np.isfinite(values)]
+        if len(bad):
+            raise InputError(
+                f"cell_models.csv: {column} of {first_offenders(list(bad))}: expected finite numbers. Correct it."
+            )
+        name = _UNIT.sub("", column)
+        if name in parameters:
+            raise InputError(f"cell_models.csv: two columns for {name}, one of them {column}. Keep one.")
+        parameters[name] = values
+    return parameters
 
 
 @cache

@@ -53,8 +53,8 @@ class Run:
             value = getattr(self, name)
             if not (np.isfinite(value) and value > 0):
                 raise InputError(f"{name} {value} ms: expected a positive number.")
-        # 1e-6 steps: more than duration / dt is rounded by, less than anyone means.
-        if abs(self.duration / self.dt - self.n_steps) > 1e-6 or self.n_steps < 1:
+        # More steps than duration / dt is rounded by, fewer than anyone means, and fewer than SpikeTrains.steps allows.
+        if abs(self.duration / self.dt - self.n_steps) > 5e-7 or self.n_steps < 1:
             raise InputError(
                 f"duration {self.duration:g} ms is not a whole number of steps of dt {self.dt:g} ms. "
                 f"Choose {max(self.n_steps, 1) * self.dt:g} ms, or another dt."

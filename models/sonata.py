@@ -4,14 +4,12 @@ Layout: ``circuit_config.json``, ``network/`` (nodes and edges in HDF5, their ty
 models and synapses in NEST's words) and ``checksums.json``.
 """
 
-import json
-from importlib.metadata import version
 from pathlib import Path
 
 from twincortex.models.atomic_output import new_folder
 from twincortex.models.circuit import Circuit, validate
-from twincortex.models.errors import InputError
 from twincortex.models.sonata_checksums import check_files, check_hashes, write_checksums
+from twincortex.models.sonata_configuration import CONFIG, SOURCES, read_configuration, write_configuration
 from twincortex.models.sonata_edge_types import EdgeTypes, write_edge_types
 from twincortex.models.sonata_edges import read_edges, write_edges
 from twincortex.models.sonata_nodes import (
@@ -21,10 +19,7 @@ from twincortex.models.sonata_nodes import (
     write_external_nodes,
     write_v1_nodes,
 )
-from twincortex.models.sonata_tables import layer_folders, read_json, validate_as_read
-
-CONFIG = "circuit_config.json"
-SOURCES = ("v1", "lgn", "bkg")
+from twincortex.models.sonata_tables import layer_folders, validate_as_read
 
 
 def write_circuit(circuit, folder, overwrite=False):
@@ -57,33 +52,12 @@ def write_circuit(circuit, folder, overwrite=False):
             edge_types = EdgeTypes(circuit, circuit.projections[f"{source}_to_v1"])
             write_edge_types(network / f"{source}_v1_edge_types.csv", synapses, edge_types)
             write_edges(network / f"{source}_v1_edges.h5", circuit, edge_types)
-        (root / CONFIG).write_text(json.dumps(_configuration(circuit), indent=2) + "\n")
+        write_configuration(root, circuit.provenance)
         write_checksums(root, circuit)
 
 
-def _configuration(circuit):
-    def files(stem, kind):
-        return {f"{kind}s_file": f"$NETWORK_DIR/{stem}s.h5", f"{kind}_types_file": f"$NETWORK_DIR/{stem}_types.csv"}
-
-    kinds = {"v1": "point_neuron", "lgn": "virtual", "bkg": "virtual"}
-    nodes = [{**files(f"{name}_node", "node"), "populations": {name: {"type": kinds[name]}}} for name in SOURCES]
-    edges = [
-        {**files(f"{name}_v1_edge", "edge"), "populations": {f"{name}_to_v1": {"type": "point_neuron"}}}
-        for name in SOURCES
-    ]
-    return {
-        "manifest": {"$BASE_DIR": ".", "$NETWORK_DIR": "$BASE_DIR/network", "$COMPONENTS_DIR": "$BASE_DIR/components"},
-        "components": {
-            "point_neuron_models_dir": "$COMPONENTS_DIR/cell_models",
-            "synaptic_models_dir": "$COMPONENTS_DIR/synaptic_models",
-        },
-        "networks": {"nodes": nodes, "edges": edges},
-        "metadata": {"generator": f"twincortex {version('twincortex')}", "provenance": circuit.provenance},
-    }
-
-
 def read_circuit(folder):
-    """Read a SONATA folder that `write_circuit` wrote.
+    """Read a SONATA folder that `write_circuit` wrote, from the files that its configuration names.
 
     Parameters
     ----------
@@ -92,7 +66,8 @@ def read_circuit(folder):
     Returns
     -------
     Circuit
-        Equal to the one written, bit by bit.
+        Equal to the one written, bit by bit; or with other weights where the configuration names other edge files
+        inside the folder, such as those of `write_weights`.
 
     Raises
     ------
@@ -100,21 +75,17 @@ def read_circuit(folder):
         A file is missing, cut short or changed; ids, weights or delays are not what they have to be.
     """
     root = Path(folder)
-    if not (root / CONFIG).is_file():
-        raise InputError(f"{root} holds no {CONFIG}. Expected the --out folder of `twincortex build`.")
+    files = read_configuration(root)
     checksums = check_files(root)
-    provenance = read_json(root / CONFIG).get("metadata", {}).get("provenance", {})
-    network, cell_models, synapses = layer_folders(root)
-    nodes, node_types = read_v1_nodes(network / "v1_nodes.h5", network / "v1_node_types.csv", cell_models)
-    lgn_units = read_lgn_units(network / "lgn_nodes.h5", network / "lgn_node_types.csv")
-    n_bkg = count_background_units(network / "bkg_nodes.h5", network / "bkg_node_types.csv")
-    n_sources = {"v1": len(nodes.x), "lgn": len(lgn_units), "bkg": n_bkg}
+    nodes, node_types = read_v1_nodes(*files.nodes["v1"], files.cell_models)
+    lgn_units = read_lgn_units(*files.nodes["lgn"])
+    n_sources = {"v1": len(nodes.x), "lgn": len(lgn_units), "bkg": count_background_units(*files.nodes["bkg"])}
     n_receptors = next(iter(node_types.receptor_parameters.values())).shape[1]
     projections = {}
     for source, n in n_sources.items():
-        paths = (network / f"{source}_v1_edges.h5", network / f"{source}_v1_edge_types.csv", synapses)
+        paths = (*files.edges[f"{source}_to_v1"], files.synaptic_models)
         projections[f"{source}_to_v1"] = read_edges(*paths, source, n, len(nodes.x), n_receptors)
-    circuit = Circuit(nodes, node_types, lgn_units, projections, provenance)
+    circuit = Circuit(nodes, node_types, lgn_units, projections, files.provenance)
     validate_as_read(circuit, root)
-    check_hashes(circuit, checksums, root)
+    check_hashes(circuit, checksums, root, files.paths())
     return circuit

@@ -4,13 +4,16 @@ import hashlib
 import json
 
 from twincortex.models.errors import InputError
+from twincortex.models.sonata_configuration import CONFIG
 from twincortex.models.sonata_tables import inside, read_json
 
 CHECKSUMS = "checksums.json"
 
 
 def write_checksums(root, circuit):
-    """Write the fingerprint of every file below a circuit's folder, and the hashes of the circuit.
+    """Write the fingerprint of every file below a circuit's folder but the configuration, and the circuit's hashes.
+
+    The configuration may be edited, to name trained weights; what it names is read and checked anyway.
 
     Parameters
     ----------
@@ -18,7 +21,7 @@ def write_checksums(root, circuit):
     circuit : Circuit
     """
     files = {}
-    for path in sorted(entry for entry in root.rglob("*") if entry.is_file()):
+    for path in sorted(entry for entry in root.rglob("*") if entry.is_file() and entry.name != CONFIG):
         files[path.relative_to(root).as_posix()] = _fingerprint(path)
     content = {"topology_hash": circuit.topology_hash, "weights_hash": circuit.weights_hash, "files": files}
     (root / CHECKSUMS).write_text(json.dumps(content, indent=1) + "\n")
@@ -68,7 +71,7 @@ def check_files(root):
     return checksums
 
 
-def check_hashes(circuit, checksums, root):
+def check_hashes(circuit, checksums, root, paths):
     """Refuse a circuit that is not the one that was written.
 
     Parameters
@@ -77,12 +80,16 @@ def check_hashes(circuit, checksums, root):
     checksums : dict
         As returned by `check_files`.
     root : Path
+    paths : set of Path
+        Files that the circuit was read from. Its weights may differ only where one of them is not in the checksums.
 
     Raises
     ------
     InputError
     """
-    for name in ("topology_hash", "weights_hash"):
+    written_files = {(root / name).resolve() for name in checksums.get("files", {})}
+    names = ("topology_hash", "weights_hash") if paths <= written_files else ("topology_hash",)
+    for name in names:
         actual, written = getattr(circuit, name), checksums.get(name)
         if written is not None and actual != written:
             raise InputError(

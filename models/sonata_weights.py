@@ -4,7 +4,7 @@ from pathlib import Path
 
 from twincortex.models.atomic_output import new_file
 from twincortex.models.circuit import validate
-from twincortex.models.errors import InputError, first_offenders
+from twincortex.models.errors import InputError
 from twincortex.models.hdf5 import open_hdf5, read_dataset, read_group
 from twincortex.models.sonata_edge_types import EdgeTypes
 from twincortex.models.sonata_edges import write_edges
@@ -41,7 +41,7 @@ def write_weights(circuit, folder, tag, names=TRAINED):
     return paths
 
 
-def read_weights(circuit, folder, tag):
+def read_weights(circuit, folder, tag, names=TRAINED):
     """Read what `write_weights` wrote for this circuit.
 
     Parameters
@@ -50,6 +50,8 @@ def read_weights(circuit, folder, tag):
         The circuit that the weights belong to.
     folder : str or Path
     tag : str
+    names : sequence of str
+        Projections whose weights have to be there; those of others are read where there is a file.
 
     Returns
     -------
@@ -59,9 +61,15 @@ def read_weights(circuit, folder, tag):
     Raises
     ------
     InputError
-        No such files, or they belong to another circuit, or a weight is not finite or of the wrong sign.
+        A file is missing, or belongs to another circuit, or a weight is not finite or of the wrong sign.
     """
     paths = {name: _weights_path(folder, name.split("_")[0], tag) for name in circuit.projections}
+    missing = [paths[name].name for name in names if not paths[name].is_file()]
+    if missing:
+        raise InputError(
+            f"{folder} holds no {', '.join(missing)}. Check the tag {tag!r}; or copy the weights again from where they "
+            "are whole."
+        )
     weights = {}
     for name, path in paths.items():
         if path.is_file():
@@ -70,10 +78,6 @@ def read_weights(circuit, folder, tag):
                 weights[name] = read_dataset(
                     read_group(file, f"edges/{name}/0"), "syn_weight", circuit.projections[name].n_edges
                 )
-    if not weights:
-        raise InputError(
-            f"{folder} holds no {first_offenders([path.name for path in paths.values()])}. Check the tag {tag!r}."
-        )
     validate_as_read(circuit.with_weights(weights), f"{folder}, tag {tag!r}")
     return weights
 

@@ -11,6 +11,8 @@ from twincortex.models.hdf5 import mark_as_sonata, open_hdf5, read_dataset, read
 
 # A stamp may lie this fraction of a step beyond the end of its step: more than t / dt is rounded by.
 _STEP_TOLERANCE = 1e-6
+# Relative error of a stamp (n + 1) dt and of a duration: four roundings of a double.
+ROUNDING = 4 * np.finfo(np.float64).eps
 _SORTING = h5py.enum_dtype({"none": 0, "by_id": 1, "by_time": 2}, basetype="i4")
 
 
@@ -71,9 +73,11 @@ class SpikeTrains:
         Returns
         -------
         (n,) int64 array
-            Step n holds the times in (n dt, (n + 1) dt].
+            Step n holds the times in (n dt, (n + 1) dt]; what `check_within` lets pass is in a step of the run.
         """
-        return np.ceil(self.times / dt - _STEP_TOLERANCE).astype(np.int64) - 1
+        steps = np.ceil(self.times / dt - _STEP_TOLERANCE).astype(np.int64) - 1
+        # A spike within the tolerance after 0 still belongs to the run, hence to its first step.
+        return np.where(self.times > 0, np.maximum(steps, 0), steps)
 
     def check_within(self, duration):
         """Refuse spikes that a run would silently leave out.
@@ -87,7 +91,7 @@ class SpikeTrains:
         InputError
             A spike lies outside (0, duration].
         """
-        outside = (self.times <= 0) | (self.times > duration * (1 + 1e-12))
+        outside = (self.times <= 0) | (self.times > duration * (1 + ROUNDING))
         advice = f"A run of {duration:g} ms takes spikes in (0, {duration:g}] ms. Run longer, or make the input again."
         self._refuse(outside, "lie outside the run", self.times, advice)
 

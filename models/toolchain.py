@@ -35,6 +35,28 @@ def list_gpus():
     return [line.strip() for line in query.splitlines() if line.strip()]
 
 
+def missing_tools(cuda=False):
+    """What is missing to compile generated projects, each with where to get it.
+
+    Parameters
+    ----------
+    cuda : bool
+        For a GPU, not only for the processor.
+
+    Returns
+    -------
+    list of str
+        Empty where nothing is missing.
+    """
+    install = "Debian, Ubuntu: apt install {}; macOS: xcode-select --install"
+    missing = [] if find_compiler() else [f"a C++ compiler ({install.format('g++')})"]
+    missing += [] if shutil.which("make") else [f"make ({install.format('make')})"]
+    if cuda:
+        missing += [] if find_nvcc() else ["nvcc (the CUDA toolkit; or set CUDA_HOME)"]
+        missing += [] if find_curand() else ["cuRAND (pip install nvidia-curand)"]
+    return missing
+
+
 def run_quietly(*command):
     """Output of a short command; empty where it is missing, fails, or takes more than ten seconds."""
     try:

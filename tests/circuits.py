@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from twincortex.models.circuit import Circuit, Nodes, NodeTypes, sort_projection
+from twincortex.models.circuit import Circuit, Nodes, sort_projection
 from twincortex.models.column.lgn_units import build_lgn_units
+from twincortex.models.column.placement import node_types_of
 from twincortex.models.parameters import read_cell_models, read_populations, receptor_layout
 from twincortex.models.spikes import from_steps
 
@@ -48,33 +49,6 @@ def small_random_inputs(seed, circuit, duration, dt=1.0, lgn_rate_Hz=20.0, bkg_r
         steps, units = np.repeat(np.argwhere(counts), counts[counts > 0], axis=0).T
         inputs[name] = from_steps(name, n_units, steps, units, dt)
     return inputs
-
-
-def node_types_of(models):
-    """NodeTypes of rows of `read_cell_models()`."""
-    layout = receptor_layout()
-    classes = read_populations().synapse_class.loc[models.pop_name]
-    names = (
-        "V_th_mV E_L_mV V_reset_mV g_nS C_m_pF t_ref_ms asc_decay_0_per_ms asc_decay_1_per_ms asc_amp_0_pA asc_amp_1_pA"
-    )
-    parameters = {
-        _without_unit(name): models[name].to_numpy(dtype=float) for name in [*names.split(), "asc_r_0", "asc_r_1"]
-    }
-    return NodeTypes(
-        node_type_id=models.index.to_numpy(dtype=np.int64),
-        pop_name=models.pop_name.to_numpy(dtype=str),
-        parameters=parameters,
-        receptor_parameters={
-            name: np.stack([getattr(layout, name)[post] for post in classes])
-            for name in ("tau_fast", "tau_slow", "amp_slow")
-        },
-    )
-
-
-def _without_unit(name):
-    for unit in ("_mV", "_nS", "_pF", "_per_ms", "_ms", "_pA"):
-        name = name.removesuffix(unit)
-    return name
 
 
 def some_lgn_units(seed, n_lgn):

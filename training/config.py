@@ -1,10 +1,6 @@
-"""Configuration of a training run: typed, documented, read from YAML plus overrides."""
+"""Configuration of a training run: typed and documented. See config_reading for how it is read."""
 
-import dataclasses
-import sys
 from dataclasses import dataclass, field
-
-from jsonargparse import ArgumentParser
 
 from twincortex.models.surrogate import GradientShaping
 
@@ -134,6 +130,9 @@ class TrainingConfig:
         Of everything random in training; the circuit has its own.
     threads : int
         Of torch. At the size of a demo one thread is faster than two; large columns gain from more.
+    gradient : GradientShaping
+        How gradients pass spikes and travel back. ``--config training/configs/reference_shaping.yaml`` after another
+        ``--config`` chooses that of the V1_GLIF_model system.
     """
 
     steps: int = 12
@@ -145,44 +144,3 @@ class TrainingConfig:
     gradient: GradientShaping = field(default_factory=GradientShaping)
     optimization: Optimization = field(default_factory=Optimization)
     validation: Validation = field(default_factory=Validation)
-
-
-def read_config(arguments=None):
-    """Read the command line of train.py.
-
-    Parameters
-    ----------
-    arguments : list of str, optional
-        Default: those of the process. ``--set path.to.key=value`` is short for ``--path.to.key value``.
-
-    Returns
-    -------
-    config : TrainingConfig
-    out : str or None
-        Run folder to write; None leaves the choice to RunRecord.
-    resume : str or None
-        Run folder to continue.
-    text : str
-        The whole configuration as YAML.
-    """
-    parser = ArgumentParser(prog="train.py", description="Train a V1 column with backpropagation through time.")
-    parser.add_argument("--config", action="config", help="YAML file with the keys below.")
-    parser.add_argument("--out", type=str, default=None, help="Run folder to write (default: runs/<date and time>).")
-    parser.add_argument("--resume", type=str, default=None, help="Run folder whose last checkpoint to continue.")
-    parser.add_class_arguments(TrainingConfig)
-    parsed = parser.parse_args(_expand_set(sys.argv[1:] if arguments is None else arguments))
-    text = parser.dump(parsed, skip_none=False)
-    made = parser.instantiate_classes(parsed)
-    names = [item.name for item in dataclasses.fields(TrainingConfig)]
-    return TrainingConfig(**{name: made[name] for name in names}), made.out, made.resume, text
-
-
-def _expand_set(arguments):
-    expanded = []
-    following = iter(arguments)
-    for argument in following:
-        if argument == "--set":
-            expanded.append(f"--{next(following, '')}")
-        else:
-            expanded.append(argument)
-    return expanded

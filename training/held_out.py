@@ -7,8 +7,11 @@ import numpy as np
 
 from twincortex.models import surrogate
 from twincortex.models.background import background_spikes
-from twincortex.models.equivalence import compare, run_engine
+from twincortex.models.doctor import examine_machine
+from twincortex.models.equivalence import check_engine, compare, run_engine
+from twincortex.models.errors import InputError
 from twincortex.models.lgn import LgnModel, lgn_spikes
+from twincortex.models.observables import rates_of
 from twincortex.models.recording import Run
 from twincortex.models.stimuli import DriftingGrating
 
@@ -27,6 +30,54 @@ class HeldOutTrial:
 
     direction: float
     inputs: dict
+
+
+def check_second_engine(name):
+    """Refuse, before training, a second engine that this machine cannot run afterwards.
+
+    Parameters
+    ----------
+    name : str
+
+    Raises
+    ------
+    InputError
+        Unknown engine, or its compiler or GPU is missing.
+    """
+    check_engine(name)
+    verdict = examine_machine()["verdict"][name]
+    if not verdict.startswith("ready"):
+        raise InputError(f"validation.engine {name}: {verdict}. Install it, or choose another, for example brian.")
+
+
+def held_out_test(circuit, trained, validation, protocol):
+    """Run the held-out trials in the second engine with the first and the last weights, and in torch with the last.
+
+    Parameters
+    ----------
+    circuit, trained : Circuit
+        With the first and the last weights.
+    validation : twincortex.training.config.Validation
+    protocol : twincortex.training.config.Protocol
+
+    Returns
+    -------
+    result : dict
+        Ready for JSON: engines, agreement as in `compare_engines`, mean rates of each cell type.
+    before, after : list of Recording
+        Of the second engine.
+    """
+    trials = held_out_trials(circuit, validation, protocol)
+    before = run_trials(circuit, trials, validation, protocol, validation.engine)
+    after = run_trials(trained, trials, validation, protocol, validation.engine)
+    in_torch = run_trials(trained, trials, validation, protocol, "torch")
+    result = {"engines": ["torch", validation.engine], **compare_engines(in_torch, after), "rates_Hz": {}}
+    for name, recordings in {"before": before, "after": after, "after in torch": in_torch}.items():
+        result["rates_Hz"][name] = {
+            "evoked": rates_per_type(evoked_rates(recordings, validation.gray_ms), circuit.cell_type),
+            "spontaneous": rates_per_type(spontaneous_rates(recordings, validation.gray_ms), circuit.cell_type),
+        }
+    return result, before, after
 
 
 def held_out_trials(circuit, validation, protocol):
@@ -66,7 +117,7 @@ def held_out_trials(circuit, validation, protocol):
     return trials
 
 
-def simulate_trials(circuit, trials, validation, protocol, engine):
+def run_trials(circuit, trials, validation, protocol, engine):
     """Run every trial in one engine.
 
     Parameters
@@ -91,19 +142,12 @@ def simulate_trials(circuit, trials, validation, protocol, engine):
 
 def evoked_rates(recordings, gray_ms):
     """Rate of every neuron during the gratings, mean over trials, (N,) [Hz]."""
-    first = recordings[0]
-    counts = sum(
-        np.bincount(r.spikes.node_ids[r.spikes.times > gray_ms], minlength=r.spikes.n_units) for r in recordings
-    )
-    return counts / (len(recordings) * (first.duration - gray_ms) * 1e-3)
+    return np.mean([rates_of(recording.spikes, gray_ms, recording.duration) for recording in recordings], axis=0)
 
 
 def spontaneous_rates(recordings, gray_ms):
     """Rate of every neuron during the gray before the gratings, mean over trials, (N,) [Hz]."""
-    counts = sum(
-        np.bincount(r.spikes.node_ids[r.spikes.times <= gray_ms], minlength=r.spikes.n_units) for r in recordings
-    )
-    return counts / (len(recordings) * gray_ms * 1e-3)
+    return np.mean([rates_of(recording.spikes, 0.0, gray_ms) for recording in recordings], axis=0)
 
 
 def rates_per_type(rates, cell_type):

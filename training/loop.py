@@ -1,7 +1,6 @@
 """The training loop: roll out, score, step; one row of metrics per update."""
 
 import time
-from dataclasses import dataclass
 
 import torch
 
@@ -12,29 +11,9 @@ from twincortex.training.objectives import INITIAL_RATE_AVERAGE_HZ, Activity, to
 from twincortex.training.optimizers import ExponentiatedAdam, ExponentiatedGradient
 from twincortex.training.stimulation import StimulusProtocol
 from twincortex.training.targets import circuit_targets
+from twincortex.training.training_state import TrainingState
 
 OPTIMIZERS = {"exponentiated_adam": ExponentiatedAdam, "exponentiated_gradient": ExponentiatedGradient}
-
-
-@dataclass
-class TrainingState:
-    """Everything that changes from step to step; randomness is counter-based and needs no state.
-
-    Attributes
-    ----------
-    column : ReferenceColumn
-        Holds the weights.
-    optimizer : torch.optim.Optimizer
-    rate_average : (N,) tensor [Hz]
-        Running average of evoked rates.
-    step : int
-        Updates done.
-    """
-
-    column: ReferenceColumn
-    optimizer: torch.optim.Optimizer
-    rate_average: torch.Tensor
-    step: int = 0
 
 
 def start_training(circuit, config):
@@ -83,7 +62,6 @@ class Trainer:
         losses = config.losses
         targets = circuit_targets(circuit, config.seed, losses.core_radius_um, losses.annulus_weight)
         self.targets = targets.to(dtype=torch.float32)
-        self._settled_at, self._settled = None, None
 
     def update(self):
         """Do one update: an evoked and a spontaneous rollout from a settled gray state, one step of the optimizer.
@@ -91,20 +69,25 @@ class Trainer:
         Returns
         -------
         dict of str -> float
-            Total loss, its parts by condition, mean rates [Hz], gradient norm, seconds.
+            Total loss, its parts by condition, mean rates [Hz], gradient norm, weights whose change was clipped
+            (``clipped``), seconds.
 
         Raises
         ------
         DivergedError
-            The loss or the gradient is not finite.
+            The loss or the gradient is not finite; the state is then that before the update.
         """
         state, started = self.state, time.perf_counter()
         state.optimizer.zero_grad(set_to_none=True)
         evoked = self.stimuli.gratings(state.step)
         gray = self.stimuli.gray(state.step, "spontaneous", self.config.protocol.spontaneous_ms)
         metrics = {"step": state.step + 1, "loss": 0.0}
+        rate_average, n_clipped = state.rate_average, self._n_clipped()
         for condition, stimulation in (("evoked", evoked), ("spontaneous", gray)):
-            value, parts = self._score(condition, stimulation)
+            rollout = self._roll_out(condition, stimulation)
+            if condition == "evoked":
+                rate_average = update_rate_average(rate_average, rollout.spikes, self.config.protocol.dt)
+            value, parts = self._score(condition, rollout, stimulation.direction, rate_average)
             # Backward at once: the graph of one rollout is freed before the next is built.
             value.backward()
             metrics["loss"] += float(value.detach())
@@ -112,41 +95,42 @@ class Trainer:
         metrics["gradient_norm"] = self._gradient_norm()
         self._check_finite(metrics)
         state.optimizer.step()
-        state.step += 1
-        return metrics | {"seconds": time.perf_counter() - started}
+        state.rate_average, state.step = rate_average, state.step + 1
+        return metrics | {"clipped": self._n_clipped() - n_clipped, "seconds": time.perf_counter() - started}
 
     def settled_state(self):
-        """State after gray, shared by ``settle_every`` steps (a pure function of the step and the weights then)."""
-        protocol = self.config.protocol
-        settle_step = self.state.step - self.state.step % protocol.settle_every
-        if self._settled_at != settle_step:
-            self._settled_at = settle_step
+        """State after gray, shared by ``settle_every`` steps; depends on the weights of the first of them."""
+        protocol, state = self.config.protocol, self.state
+        settle_step = state.step - state.step % protocol.settle_every
+        if state.settled_step != settle_step:
             stimulation = self.stimuli.gray(settle_step, "settle", protocol.settle_ms)
             with torch.no_grad():
-                n_steps = round(protocol.settle_ms / protocol.dt)
-                self._settled = self.state.column(stimulation.inputs, n_steps).state.detach()
-        return self._settled
+                settled = state.column(stimulation.inputs, round(protocol.settle_ms / protocol.dt)).state.detach()
+            state.settled, state.settled_step = settled, settle_step
+        return state.settled
 
-    def _score(self, condition, stimulation):
-        protocol, state, column = self.config.protocol, self.state, self.state.column
+    def _roll_out(self, condition, stimulation):
+        protocol = self.config.protocol
         duration = protocol.evoked_ms if condition == "evoked" else protocol.spontaneous_ms
-        rollout = column(stimulation.inputs, round(duration / protocol.dt), self.settled_state())
-        if condition == "evoked":
-            state.rate_average = update_rate_average(state.rate_average, rollout.spikes, protocol.dt)
-        direction = None if stimulation.direction is None else torch.from_numpy(stimulation.direction).float()
+        return self.state.column(stimulation.inputs, round(duration / protocol.dt), self.settled_state())
+
+    def _score(self, condition, rollout, direction, rate_average):
         activity = Activity(
             spikes=rollout.spikes,
             v=rollout.v,
-            dt=protocol.dt,
+            dt=self.config.protocol.dt,
             condition=condition,
-            weights=dict(column.weights),
-            direction=direction,
-            rate_average=state.rate_average,
+            weights=dict(self.state.column.weights),
+            direction=None if direction is None else torch.from_numpy(direction).float(),
+            rate_average=rate_average,
             seed=self.config.seed,
-            step=state.step,
+            step=self.state.step,
         )
         value, parts = total_loss(activity, self.targets, self.config.losses.costs, self.config.losses.options)
-        return value, parts | {"rate_Hz": firing_rate(rollout.spikes.detach(), protocol.dt).mean()}
+        return value, parts | {"rate_Hz": firing_rate(rollout.spikes.detach(), activity.dt).mean()}
+
+    def _n_clipped(self):
+        return sum(moments.get("n_clipped", 0) for moments in self.state.optimizer.state.values())
 
     def _gradient_norm(self):
         gradients = [weight.grad for weight in self.state.column.weights.values() if weight.grad is not None]
@@ -156,7 +140,7 @@ class Trainer:
         bad = [name for name in ("loss", "gradient_norm") if not torch.isfinite(torch.tensor(metrics[name]))]
         if bad:
             raise DivergedError(
-                f"step {metrics['step']}: {', '.join(bad)} is not finite; the weights of step {self.state.step} "
-                "are kept. "
-                "Lower optimization.learning_rate, or the cost that grew last in metrics.csv."
+                f"step {metrics['step']}: {', '.join(bad)} is not finite; the weights of step {self.state.step} are "
+                "kept. Start a new run with a lower optimization.learning_rate, or a lower cost of the objective that "
+                "grew last in metrics.csv."
             )

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from twincortex.models.atomic_output import new_file
 from twincortex.models.errors import InputError
 
 PACKAGES = ("twincortex", "torch", "brian2", "numpy", "scipy", "sympy", "numba", "h5py")
@@ -21,8 +22,14 @@ class RunRecord:
     folder : str, Path or None
         New, or an earlier run that is resumed; None makes ``runs/<date and time>`` and points ``runs/latest`` to it.
     config_text : str
-        The whole configuration as YAML.
+        The whole configuration as YAML; replaces that of the earlier run.
     resume : bool
+
+    Attributes
+    ----------
+    folder : Path
+    rows : list of dict of str -> number
+        The metrics of every update so far, those before a resume included.
 
     Raises
     ------
@@ -38,8 +45,10 @@ class RunRecord:
         self._metrics = self.folder / "metrics.csv"
         if folder is None:
             _point_to(Path("runs/latest"), self.folder.name)
+        self.rows = []
+        with new_file(self.folder / "config.yaml") as partial:
+            partial.write_text(config_text)
         if not resume:
-            (self.folder / "config.yaml").write_text(config_text)
             self.write_json("environment.json", _environment())
 
     def add(self, metrics):
@@ -49,14 +58,34 @@ class RunRecord:
         ----------
         metrics : dict of str -> number
         """
-        is_new = not self._metrics.exists()
+        self.rows.append(metrics)
         with self._metrics.open("a", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(metrics))
-            if is_new:
+            writer = csv.DictWriter(file, fieldnames=list(self.rows[0]))
+            if len(self.rows) == 1:
                 writer.writeheader()
             writer.writerow(metrics)
             file.flush()
             os.fsync(file.fileno())
+
+    def keep_rows(self, step):
+        """Go on from the metrics of the updates up to a step; later ones belong to updates that are done again.
+
+        Parameters
+        ----------
+        step : int
+            That of the checkpoint.
+        """
+        if not self._metrics.exists():
+            return
+        with self._metrics.open(newline="") as file:
+            # The last row may be cut short where the machine went down while it was written.
+            rows = [row for row in csv.DictReader(file) if None not in row.values() and int(row["step"]) <= step]
+        self.rows = [{name: _number(text) for name, text in row.items()} for row in rows]
+        with new_file(self._metrics) as partial, partial.open("w", newline="") as file:
+            if rows:
+                writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+                writer.writeheader()
+                writer.writerows(rows)
 
     def write_json(self, name, content):
         """Write a JSON file into the run folder."""
@@ -69,6 +98,10 @@ def _point_to(link, target):
     partial.unlink(missing_ok=True)
     partial.symlink_to(target)
     partial.replace(link)
+
+
+def _number(text):
+    return int(text) if text.isdigit() else float(text)
 
 
 def _environment():

@@ -202,6 +202,6 @@ def _as_tensors(value, device, dtype):
     if isinstance(value, tuple):
         return tuple(_as_tensors(item, device, dtype) for item in value)
     if dataclasses.is_dataclass(value):
-        fields = {name: _as_tensors(item, device, dtype) for name, item in vars(value).items()}
-        return dataclasses.replace(value, **fields)
+        names = [field.name for field in dataclasses.fields(value)]
+        return dataclasses.replace(value, **{name: _as_tensors(getattr(value, name), device, dtype) for name in names})
     return value

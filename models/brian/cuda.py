@@ -13,11 +13,15 @@ from brian2 import __version__ as brian2_version
 from twincortex.models.brian.private_state import base_preferences
 from twincortex.models.brian.targets import Toolchain, missing_programs
 from twincortex.models.errors import InputError
-from twincortex.models.toolchain import find_curand, find_nvcc, run_quietly
+from twincortex.models.toolchain import find_curand, find_nvcc, list_gpus, run_quietly
 
 COMPUTE_CAPABILITY_VARIABLE = "TWINCORTEX_COMPUTE_CAPABILITY"
 _HOPPER = "9.0"
 _BACKEND = "devices.cuda_standalone.cuda_backend"
+_NO_GPU = (
+    "no GPU that this CUDA program could use: nvidia-smi lists none. Run it on a machine with an NVIDIA GPU, or use "
+    "--engine brian-cpp."
+)
 _DEVICE_HEAP_MB = 2048  # spike monitors grow on it; Brian2CUDA's default of 128 overflows
 
 
@@ -71,6 +75,7 @@ def cuda_toolchain(strict):
             "brian2cuda": metadata.version("brian2cuda"),
         },
         missing=_missing(nvcc, curand),
+        missing_device="" if list_gpus() else _NO_GPU,
         prepare=lambda folder: _link_curand(folder, library),
         environment=_environment(library),
     )

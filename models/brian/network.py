@@ -24,7 +24,6 @@ from brian2.equations.equations import PARAMETER, Equations, SingleEquation
 
 from twincortex.models.brian import statements
 from twincortex.models.brian.plan import at_least_two
-from twincortex.models.linear_system import coherent_unit
 
 SCHEDULE = ["start", "groups", "thresholds", "synapses", "resets", "end"]
 
@@ -123,7 +122,8 @@ def _neurons(plan, cell_models, inbox):
         name = statements.inbox_variable(receptor)
         _read_through(neurons, f"element_{receptor}", first_element + receptor, {name: (inbox, "weight")})
     neurons.run_regularly(statements.delivery_statements(propagators), when="after_synapses", name="deliver")
-    neurons.variables[membrane].set_value(circuit.neuron_parameter("E_L") * coherent_unit(equations[membrane].dim))
+    rest = propagators.rest[circuit.nodes.type_index]
+    neurons.variables[membrane].set_value(rest * propagators.state_unit_si[propagators.threshold_state])
     if plan.run.current is not None:
         _inject_current(neurons, plan)
     return neurons

@@ -78,6 +78,8 @@ def private_brian(device, preferences, dt, **device_options):
 @contextmanager
 def _messages_to_our_log():
     with catch_logs() as messages:
-        yield
-    for level, name, text in messages:
-        _log.log(logging.getLevelName(level), "%s: %s", name, text)
+        try:
+            yield
+        finally:
+            for level, name, text in messages:
+                _log.log(logging.getLevelName(level), "%s: %s", name, text)

@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections import deque
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,6 @@ from twincortex.models.toolchain import find_compiler
 
 MANIFEST = "manifest.json"
 ROOT_VARIABLE = "TWINCORTEX_STANDALONE"
-_LAYOUT = 1  # of the manifest and of the run folders; part of the name of a project
 
 
 @dataclass(frozen=True)
@@ -115,10 +115,19 @@ def project_name(plan, toolchain):
     return f"{toolchain.target}_{hashlib.sha256(text.encode()).hexdigest()[:20]}"
 
 
+@cache
+def _digest_of_builder():
+    """Of this folder's sources: a project made by other code is another project."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
 def _identity(plan, toolchain):
     propagators, run = plan.propagators, plan.run
     return {
-        "layout": _LAYOUT,
+        "builder": _digest_of_builder(),
         "target": toolchain.target,
         "toolchain": toolchain.identity,
         "equations": str(propagators.equation_set.equations),

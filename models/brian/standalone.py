@@ -41,6 +41,7 @@ def run_standalone(plan, toolchain, root=None):
     OutOfMemoryError, TwinCortexError
         The program failed.
     """
+    toolchain.require_device()
     project = open_project(plan, toolchain, root)
     return run_project(project, plan, toolchain.environment), project
 

@@ -40,6 +40,8 @@ class Toolchain:
         Appended to the generated makefile.
     missing : str
         Why nothing can be compiled here; empty where it can.
+    missing_device : str
+        Why nothing can be run here, even if it can be compiled; empty where it can.
     prepare : callable
         Called with the folder of a project before it is compiled.
     environment : dict of str -> str
@@ -52,8 +54,15 @@ class Toolchain:
     identity: dict
     makefile_rules: str = ""
     missing: str = ""
+    missing_device: str = ""
     prepare: Callable[[Path], None] = lambda folder: None
     environment: dict = field(default_factory=dict)
+
+    def require_device(self):
+        """Raise InputError where a program could not be run, before minutes are spent on compiling it."""
+        if self.missing_device:
+            self.require_compiler()
+            raise InputError(self.missing_device)
 
     def require_compiler(self):
         """Raise InputError where a compiler or make is missing, saying what to install."""

@@ -223,7 +223,7 @@ def test_an_unfinished_run_is_refused(run_folder, tmp_path):
         read_run(tmp_path)
     shutil.copytree(run_folder, tmp_path / "run")
     (tmp_path / "run" / "weights" / "v1_v1_edges_trained.h5").unlink()
-    with pytest.raises(InputError, match="no recurrent weights"):
+    with pytest.raises(InputError, match=r"weights holds no v1_v1_edges_trained\.h5"):
         read_run(tmp_path / "run")
 
 

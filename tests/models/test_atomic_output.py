@@ -1,5 +1,7 @@
+import errno
 import os
 
+import h5py
 import pytest
 
 from twincortex.models.atomic_output import new_file, new_folder, refuse_existing
@@ -84,3 +86,41 @@ def test_files_get_the_permissions_of_the_user(tmp_path):
         partial.write_text("x")
     (tmp_path / "usual").touch()
     assert (tmp_path / "file").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def open_a_missing_file(place):
+    (place.parent / "missing.csv").read_text()
+
+
+def open_a_missing_file_inside(place):
+    (place / "sub" / "missing").write_text("x")
+
+
+def open_hdf5_inside(place):
+    h5py.File(place / "sub" / "missing.h5", "w")
+
+
+def fill_the_disk(place):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def reach_no_server(place):
+    raise ConnectionRefusedError("no answer")
+
+
+@pytest.mark.parametrize(
+    ("action", "error"),
+    [
+        (open_a_missing_file, FileNotFoundError),
+        (reach_no_server, ConnectionRefusedError),
+        (open_a_missing_file_inside, InputError),
+        (open_hdf5_inside, InputError),
+        (fill_the_disk, InputError),
+    ],
+)
+def test_only_failures_to_write_the_output_are_called_so(tmp_path, action, error):
+    for writer in (new_folder(tmp_path / "out", "marker.json"), new_file(tmp_path / "file")):
+        with pytest.raises(error) as caught, writer as partial:
+            action(partial)
+        assert ("cannot be written" in str(caught.value)) == (error is InputError)
+    assert os.listdir(tmp_path) == []

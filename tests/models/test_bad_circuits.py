@@ -110,6 +110,31 @@ BROKEN = {
         "circuit_config.json", remove, r"holds no circuit_config.json. Expected the --out folder"
     ),
     "configuration cut": Broken("circuit_config.json", cut, r"circuit_config.json is not JSON.*cut short"),
+    "configuration without a population": Broken(
+        "circuit_config.json",
+        replace('"v1_to_v1"', '"v1_to_vl"'),
+        r"no file for the population 'v1_to_v1'; did you mean",
+    ),
+    "configuration without a file": Broken(
+        "circuit_config.json",
+        replace('"nodes_file"', '"node_file"'),
+        r"'nodes_file' is missing; did you mean 'node_file'",
+    ),
+    "configuration without networks": Broken(
+        "circuit_config.json", edit_json(networks=[]), r"'networks' is \[\]; expected an object"
+    ),
+    "configuration with text for nodes": Broken(
+        "circuit_config.json", edit_json(networks={"nodes": "x"}), r"'nodes' is 'x'; expected a list"
+    ),
+    "configuration of another place": Broken(
+        "circuit_config.json", replace("$BASE_DIR/network", "../network"), r"outside .*; correct the name"
+    ),
+    "configuration with an unknown variable": Broken(
+        "circuit_config.json", replace("$NETWORK_DIR/lgn_nodes", "$NET/lgn_nodes"), r"manifest does not define. Known:"
+    ),
+    "configuration names a file that is not there": Broken(
+        "circuit_config.json", replace("v1_v1_edges.h5", "v1_v1_edges_x.h5"), r"v1_v1_edges_x.h5 does not exist", True
+    ),
     "checksums cut": Broken("checksums.json", cut, r"checksums.json is not JSON", True),
     "checksums of another place": Broken(
         "checksums.json", edit_json(files={"../../x": {}}), r"names '../../x', outside", True

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from twincortex.models import doctor as doctor_module
+from twincortex.models import toolchain
 from twincortex.models.command_line import main
 from twincortex.models.doctor import examine_machine
 from twincortex.models.toolchain import find_compiler, find_nvcc, run_quietly
@@ -11,7 +12,8 @@ from twincortex.models.toolchain import find_compiler, find_nvcc, run_quietly
 def pretend(monkeypatch, compiler="/usr/bin/g++", nvcc="/usr/bin/nvcc", curand="/usr", gpu=("NVIDIA H200",)):
     tools = {"find_compiler": compiler, "find_nvcc": nvcc, "find_curand": curand, "list_gpus": list(gpu)}
     for name, found in tools.items():
-        monkeypatch.setattr(doctor_module, name, lambda found=found: found)
+        for module in (doctor_module, toolchain):
+            monkeypatch.setattr(module, name, lambda found=found: found)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from twincortex.models.delays import rounded_delays
 from twincortex.models.equivalence import Comparison, check_inputs, compare, mismatched_spikes, run_engine
 from twincortex.models.errors import DivergedError, InputError
 from twincortex.models.recording import Recording, Run
@@ -80,7 +81,7 @@ def test_runs_of_different_circuits_are_not_compared():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"run": Run(100.0, dt=2.0)}, "dt 2.0 ms turns the delay 0.9 ms into 0 steps.*Choose dt <= 1.8 ms"),
+        ({"run": Run(100.0, dt=2.0)}, "dt 2.0 ms turns the delay 0.9 ms into 0 steps.*Choose dt < 1.8 ms"),
         ({"run": Run(50.0)}, "lie outside the run"),
         ({"run": Run(100.0, record_v=(99,))}, r"record_v \[99\]: expected neurons 0 to 39"),
         ({"bkg": SpikeTrains("bkg", 11, [1.0], [0])}, "bkg spikes of 11 units for a circuit with 10"),
@@ -98,6 +99,19 @@ def test_an_engine_is_found_by_its_name(circuit):
     recording = run_engine("torch", circuit, inputs, Run(50.0, record_v=(3, 1)))
     assert recording.engine == "torch"
     assert recording.v.shape == (50, 2)
+
+
+def test_every_recording_keeps_the_equations_and_what_rounding_its_delays_changed(circuit):
+    inputs = small_random_inputs(1, circuit, 20.0)
+    settings = run_engine("torch", circuit, inputs, Run(20.0), equations="lif_exponential").settings
+    assert settings["equations"] == "lif_exponential"
+    assert settings["rounded_delays"] == rounded_delays(circuit, 1.0)
+    assert settings["rounded_delays"]["v1_to_v1"]["n_changed"] == circuit.projections["v1_to_v1"].n_edges
+
+
+def test_unknown_equations_get_a_near_name(circuit):
+    with pytest.raises(InputError, match="unknown equations 'glif4'; did you mean 'glif3'"):
+        run_engine("torch", circuit, {}, Run(10.0), equations="glif4")
 
 
 def test_an_unknown_engine_gets_a_near_name(circuit):

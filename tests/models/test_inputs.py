@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from twincortex.models.errors import InputError
-from twincortex.models.inputs import read_inputs
+from twincortex.models.inputs import check_lasts, read_inputs
+from twincortex.models.recording import Run
 
 from circuits import small_random_circuit, small_random_inputs
 
@@ -42,6 +43,14 @@ def test_a_damaged_description_is_refused(circuit, inputs, text):
     (inputs / "stimulus.json").write_text(text)
     with pytest.raises(InputError, match=r"stimulus.json is damaged .* Make the input again"):
         read_inputs(inputs, circuit)
+
+
+def test_a_run_longer_than_its_input_is_refused(circuit, input_folder):
+    _, facts = read_inputs(input_folder, circuit)
+    for duration in (50.0, 100.0):
+        check_lasts(facts, Run(duration))
+    with pytest.raises(InputError, match=r"a run of 200 ms on an input of 100 ms .*--duration 100 or less, or make"):
+        check_lasts(facts, Run(200.0))
 
 
 def test_missing_spikes_are_refused(circuit, inputs):

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import iv
 
+from twincortex.models.errors import InputError
 from twincortex.models.observables import (
     crowd_selectivity,
     fano_factor_curve,
@@ -14,7 +15,9 @@ from twincortex.models.observables import (
     isi_cv,
     orientation_selectivity,
     preferred_direction,
+    rates_of,
 )
+from twincortex.models.spikes import from_steps
 
 KINDS = {"numpy": np.asarray, "torch": torch.as_tensor}
 DIRECTIONS = np.arange(0, 360, 7.5)  # fine enough that sums over von Mises curves equal integrals to rounding
@@ -84,6 +87,22 @@ def test_firing_rate_is_in_hertz_whatever_dt(array):
     spikes[::40, 1] = 1
     np.testing.assert_allclose(np.asarray(firing_rate(array(spikes), dt=1.0)), [0, 25])
     np.testing.assert_allclose(np.asarray(firing_rate(array(spikes), dt=0.25)), [0, 100])
+
+
+def test_rates_of_recorded_trains_count_the_steps_between_start_and_stop():
+    trains = from_steps("v1", 3, [0, 1, 2, 2, 3], [0, 0, 2, 2, 0], dt=0.1)
+    np.testing.assert_allclose(rates_of(trains, 0.0, 0.4), [7500, 0, 5000])
+    # A step ends at 3 * 0.1, which as doubles is later than 0.3.
+    np.testing.assert_allclose(rates_of(trains, 0.1, 0.3), [5000, 0, 10000])
+    with pytest.raises(InputError, match="expected a stop after the start"):
+        rates_of(trains, 1.0, 1.0)
+
+
+def test_rates_of_trains_are_those_of_their_spikes_per_step():
+    counts = np.random.default_rng(4).poisson(0.2, size=(200, 6))
+    steps, ids = np.repeat(np.argwhere(counts), counts[counts > 0], axis=0).T
+    rates = rates_of(from_steps("v1", 6, steps, ids, 0.5), 0.0, 100.0)
+    np.testing.assert_allclose(rates, firing_rate(counts.astype(float), 0.5))
 
 
 def test_poisson_counts_have_a_fano_factor_of_one(array):

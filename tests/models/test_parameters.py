@@ -4,6 +4,7 @@ import importlib.util
 import os
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -49,6 +50,27 @@ def test_cell_models_lie_in_the_published_ranges():
     assert (models.C_m_pF / models.g_nS).between(5.4, 52.0).all()
     assert models.t_ref_ms.between(1.04, 9.96).all()
     assert models.asc_decay_0_per_ms.round(6).isin([0.003, 0.01, 0.03, 0.1, 0.3]).all()
+
+
+def test_every_column_about_the_neuron_is_a_parameter_without_its_unit():
+    models = parameters.read_cell_models()
+    found = parameters.model_parameters(models.assign(asc_decay_2_per_ms=0.02, asc_amp_2_pA=-15, tau_nmda_ms=80))
+    expected = "V_th E_L V_reset g C_m t_ref asc_decay_0 asc_decay_1 asc_amp_0 asc_amp_1 asc_r_0 asc_r_1"
+    assert [*found] == [*expected.split(), "asc_decay_2", "asc_amp_2", "tau_nmda"]
+    assert np.array_equal(found["asc_decay_1"], models.asc_decay_1_per_ms)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("asc_r_2", "much", r"asc_r_2 of 475585413, .* \(201 in all\): expected finite numbers"),
+        ("asc_r_2", np.nan, "asc_r_2 of 475585413"),
+        ("E_L", -70.0, "two columns for E_L"),
+    ],
+)
+def test_a_column_that_is_no_parameter_is_refused(column, value, message):
+    with pytest.raises(InputError, match=message):
+        parameters.model_parameters(parameters.read_cell_models().assign(**{column: value}))
 
 
 def test_classes_that_share_kinetics_share_a_receptor_and_no_others_do():

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from twincortex.models import sonata_edges
 from twincortex.models.circuit import sort_projection
 from twincortex.models.column import build_column
 from twincortex.models.errors import InputError
@@ -88,6 +89,41 @@ def test_cell_models_with_three_after_spike_currents_survive(circuit, tmp_path):
     types = dataclasses.replace(types, parameters=types.parameters | third)
     more = dataclasses.replace(circuit, node_types=types)
     write_circuit(more, tmp_path / "circuit")
+    assert read_circuit(tmp_path / "circuit").topology_hash == more.topology_hash
+
+
+def with_parameters(circuit, names, per_receptor=()):
+    """The circuit with these parameters, in this order, and further ones per receptor; all values differ."""
+    rng = np.random.default_rng(2)
+    types = circuit.node_types
+    m, r = len(types.node_type_id), circuit.n_receptors
+    parameters = {name: types.parameters.get(name, rng.normal(size=m)) for name in names}
+    receptors = types.receptor_parameters | {name: rng.normal(size=(m, r)) for name in per_receptor}
+    types = dataclasses.replace(types, parameters=parameters, receptor_parameters=receptors)
+    return dataclasses.replace(circuit, node_types=types)
+
+
+GLIF1 = ("V_th", "E_L", "V_reset", "g", "C_m", "t_ref")
+ASC = tuple(f"{name}_{j}" for name in ("asc_decay", "asc_amp", "asc_r") for j in (0, 1, 2))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [GLIF1, GLIF1 + ASC, (*GLIF1, *ASC, "V_m", "tau_nmda"), (*reversed(ASC), *GLIF1), (*GLIF1, "asc_r_1", "asc_r_4")],
+)
+def test_any_parameters_of_the_cell_models_survive(circuit, tmp_path, names):
+    more = with_parameters(circuit, names, ["tau_nmda_of_receptor"])
+    write_circuit(more, tmp_path / "circuit")
+    back = read_circuit(tmp_path / "circuit")
+    assert (back.topology_hash, back.weights_hash) == (more.topology_hash, more.weights_hash)
+
+
+def test_parameters_of_a_circuit_that_does_not_list_them_are_those_of_its_cell_models(circuit, tmp_path):
+    more = with_parameters(circuit, (*GLIF1, *ASC, "tau_nmda"), ["tau_nmda_of_receptor"])
+    write_circuit(more, tmp_path / "circuit")
+    (tmp_path / "circuit" / "checksums.json").unlink()
+    with h5py.File(tmp_path / "circuit" / "network" / "v1_nodes.h5", "r+") as file:
+        del file["nodes/v1"].attrs["column_order"]
     assert read_circuit(tmp_path / "circuit").topology_hash == more.topology_hash
 
 
@@ -240,6 +276,56 @@ def test_a_file_of_trained_weights_can_take_the_place_of_the_untrained(circuit, 
     path.replace(circuit_folder / "network" / "v1_v1_edges.h5")
     (circuit_folder / "checksums.json").unlink()
     assert read_circuit(circuit_folder).weights_hash == trained.weights_hash
+
+
+def edit_configuration(folder, old, new):
+    path = folder / "circuit_config.json"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_a_configuration_that_names_trained_weights_loads_them(circuit, circuit_folder):
+    trained = circuit.with_weights({"v1_to_v1": circuit.projections["v1_to_v1"].weight * 1.5})
+    write_weights(trained, circuit_folder / "network", "trained", names=["v1_to_v1"])
+    assert read_circuit(circuit_folder).weights_hash == circuit.weights_hash
+    edit_configuration(circuit_folder, "v1_v1_edges.h5", "v1_v1_edges_trained.h5")
+    back = read_circuit(circuit_folder)
+    assert (back.topology_hash, back.weights_hash) == (circuit.topology_hash, trained.weights_hash)
+
+
+def test_files_may_have_other_names_and_places_inside_the_folder(circuit, circuit_folder):
+    (circuit_folder / "checksums.json").unlink()
+    (circuit_folder / "network").rename(circuit_folder / "net")
+    (circuit_folder / "net" / "v1_nodes.h5").rename(circuit_folder / "net" / "neurons.h5")
+    (circuit_folder / "components" / "cell_models").rename(circuit_folder / "cells")
+    edit_configuration(circuit_folder, "$BASE_DIR/network", "$BASE_DIR/net")
+    edit_configuration(circuit_folder, "v1_nodes.h5", "neurons.h5")
+    edit_configuration(circuit_folder, "$COMPONENTS_DIR/cell_models", "cells")
+    assert read_circuit(circuit_folder).topology_hash == circuit.topology_hash
+
+
+def test_weights_lacking_a_projection_are_refused_unless_it_was_not_asked_for(circuit, tmp_path):
+    write_weights(circuit, tmp_path, "x", names=["v1_to_v1"])
+    with pytest.raises(InputError, match=r"holds no bkg_v1_edges_x.h5. Check the tag 'x'; or copy"):
+        read_weights(circuit, tmp_path, "x")
+    assert set(read_weights(circuit, tmp_path, "x", names=["v1_to_v1"])) == {"v1_to_v1"}
+
+
+def test_weights_of_further_projections_are_read_where_there_are_any(circuit, tmp_path):
+    write_weights(circuit, tmp_path, "x", names=["v1_to_v1", "bkg_to_v1", "lgn_to_v1"])
+    assert set(read_weights(circuit, tmp_path, "x")) == {"v1_to_v1", "bkg_to_v1", "lgn_to_v1"}
+
+
+def test_the_index_by_target_is_the_same_however_many_edges_are_sorted_at_once(circuit, monkeypatch):
+    projection, n_receptors = circuit.projections["v1_to_v1"], circuit.n_receptors
+    posts = projection.posts(n_receptors)
+    bounds = np.concatenate([[0], np.cumsum(np.bincount(posts, minlength=circuit.n_neurons))])
+    for at_once in (1, 50, 10**6):
+        monkeypatch.setattr(sonata_edges, "_SORTED_AT_ONCE", at_once)
+        starts, edges = zip(*sonata_edges._edges_by_target(projection.target, n_receptors, bounds), strict=True)
+        assert np.array_equal(np.concatenate(edges), np.argsort(posts, kind="stable"))
+        assert np.array_equal(starts, np.cumsum([0, *map(len, edges)])[:-1])
 
 
 def test_weights_of_another_circuit_are_refused(circuit, tmp_path):

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twincortex.models.errors import InputError
+from twincortex.models.recording import Run
 from twincortex.models.spikes import SpikeTrains, from_steps, read_spikes, write_spikes
 
 
@@ -77,6 +78,27 @@ def test_spikes_outside_the_run_are_refused_with_times_and_advice():
 
 def test_spikes_up_to_the_last_moment_are_inside_the_run():
     from_steps("lgn", 3, [2999], [0], 0.1).check_within(300.0)
+
+
+@pytest.mark.parametrize("n_steps", [10, 10_000_000])
+@pytest.mark.parametrize("dt", [1.0, 0.1, 1 / 3])
+def test_every_spike_inside_the_run_is_in_one_of_its_steps(n_steps, dt):
+    duration = n_steps * dt
+    latest = duration * (1 + 4 * np.finfo(float).eps)  # the last time that check_within lets pass
+    trains = SpikeTrains("lgn", 1, [1e-300, 1e-7 * dt, latest], [0, 0, 0])
+    trains.check_within(duration)
+    assert trains.steps(dt).tolist() == [0, 0, n_steps - 1]
+
+
+def test_a_run_as_long_as_rounding_allows_keeps_its_last_spike():
+    run = Run(10.0 + 4.9e-7, 1.0)
+    trains = SpikeTrains("lgn", 1, [run.duration], [0])
+    trains.check_within(run.duration)
+    assert trains.steps(run.dt).tolist() == [run.n_steps - 1]
+
+
+def test_spikes_before_the_run_are_in_no_step_of_it():
+    assert (SpikeTrains("lgn", 1, [-0.5, 0.0], [0, 0]).steps(1.0) < 0).all()
 
 
 def break_times(file):

@@ -15,6 +15,9 @@ from twincortex.models.recording import Run
 from twincortex.models.stimuli import DriftingGrating, Gray
 from twincortex.models.surrogate import simulate_trials
 
+# One process runs them all: they share minutes of simulation.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("untrained activity")]
+
 SETTLE, GRAY_MS, GRATING_MS = 200.0, 2000.0, 2000.0
 DIRECTIONS = np.arange(0.0, 360.0, 45.0)
 
@@ -51,7 +54,6 @@ def _rates(circuit, lgn, movies, seed):
     return np.stack([np.bincount(ids, minlength=circuit.n_neurons) for ids in after]) / (duration - SETTLE) * 1e3
 
 
-@pytest.mark.slow
 def test_untrained_rates_are_those_of_the_specification(activity):
     circuit, *rates = activity
     inner = np.hypot(circuit.nodes.x, circuit.nodes.z) < circuit.provenance["radius_um"] / 2
@@ -61,7 +63,6 @@ def test_untrained_rates_are_those_of_the_specification(activity):
         assert values[:, inner].mean() == pytest.approx(expected[1], rel=0.15), name
 
 
-@pytest.mark.slow
 def test_untrained_neurons_prefer_the_direction_of_their_tuning_angle(activity):
     circuit, _, rates = activity
     delta = DIRECTIONS[:, None] - circuit.nodes.tuning_angle

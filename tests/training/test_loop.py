@@ -9,7 +9,7 @@ import torch
 
 from twincortex.models.column import build_column
 from twincortex.models.errors import DivergedError, InputError
-from twincortex.training.checkpoints import MANIFEST, load_last_checkpoint, save_checkpoint
+from twincortex.training.checkpoints import MANIFEST, read_last_checkpoint, save_checkpoint
 from twincortex.training.config import Losses, Optimization, Protocol, TrainingConfig
 from twincortex.training.loop import Trainer, start_training
 
@@ -53,14 +53,17 @@ def test_only_the_chosen_weights_change_and_no_sign_flips(circuit):
         np.testing.assert_array_equal(np.sign(weight), np.sign(before))
 
 
-def test_a_resumed_run_continues_bit_for_bit(circuit, tmp_path):
-    whole, _ = trained(circuit, CONFIG, 4)
-    first, _ = trained(circuit, CONFIG, 2)
+@pytest.mark.parametrize("settle_every", [2, 3, 5])
+def test_a_resumed_run_continues_bit_for_bit_from_any_step(circuit, tmp_path, settle_every):
+    # With 3 and 5 the checkpoint falls between two settlings, whose weights are gone by then.
+    config = dataclasses.replace(CONFIG, protocol=dataclasses.replace(PROTOCOL, settle_every=settle_every))
+    whole, _ = trained(circuit, config, 4)
+    first, _ = trained(circuit, config, 2)
     save_checkpoint(tmp_path, first, circuit)
-    resumed = start_training(circuit, CONFIG)
-    load_last_checkpoint(tmp_path, resumed, circuit)
+    resumed = start_training(circuit, config)
+    read_last_checkpoint(tmp_path).restore(resumed, circuit)
     assert resumed.step == 2
-    resumed, _ = trained(circuit, CONFIG, 2, resumed)
+    resumed, _ = trained(circuit, config, 2, resumed)
     assert_same_weights(resumed, whole)
     torch.testing.assert_close(resumed.rate_average, whole.rate_average, rtol=0, atol=0)
 
@@ -72,7 +75,7 @@ def test_a_damaged_checkpoint_is_skipped_with_a_warning(circuit, tmp_path, caplo
     damaged = save_checkpoint(tmp_path, state, circuit) / "state.safetensors"
     damaged.write_bytes(damaged.read_bytes()[:-100])
     resumed = start_training(circuit, CONFIG)
-    load_last_checkpoint(tmp_path, resumed, circuit)
+    read_last_checkpoint(tmp_path).restore(resumed, circuit)
     assert resumed.step == 1
     assert "step_000002" in caplog.text
     assert "damaged" in caplog.text
@@ -92,9 +95,9 @@ def test_a_checkpoint_of_another_circuit_is_refused(circuit, tmp_path):
     save_checkpoint(tmp_path, state, circuit)
     other = build_column(30.0, seed=9)
     with pytest.raises(InputError, match="another circuit"):
-        load_last_checkpoint(tmp_path, start_training(other, CONFIG), other)
+        read_last_checkpoint(tmp_path).restore(start_training(other, CONFIG), other)
     with pytest.raises(InputError, match="no whole checkpoint"):
-        load_last_checkpoint(tmp_path / "nothing", state, circuit)
+        read_last_checkpoint(tmp_path / "nothing")
 
 
 @pytest.mark.slow
@@ -111,10 +114,20 @@ def test_training_lowers_the_rate_loss():
 def test_a_loss_that_is_not_finite_stops_training_with_the_weights_kept(circuit):
     config = dataclasses.replace(CONFIG, losses=Losses(costs={"rate": float("inf")}))
     state = start_training(circuit, config)
-    before = weights_of(state)
+    before, average = weights_of(state), state.rate_average
     with pytest.raises(DivergedError, match="loss"):
         Trainer(circuit, config, state).update()
     np.testing.assert_array_equal(weights_of(state)["v1_to_v1"], before["v1_to_v1"])
+    assert (state.step, state.rate_average is average) == (0, True)
+
+
+def test_an_update_tells_how_many_weights_were_clipped(circuit):
+    state = start_training(circuit, CONFIG)
+    state.optimizer.param_groups[0]["max_exponent"] = 1e-3
+    _, rows = trained(circuit, CONFIG, 2, state)
+    counted = sum(moments["n_clipped"] for moments in state.optimizer.state.values())
+    assert rows[0]["clipped"] > 0
+    assert rows[0]["clipped"] + rows[1]["clipped"] == counted
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,16 @@ def test_initial_weights_have_distance_zero_and_so_has_any_exchange_within_a_gro
         assert value == pytest.approx(0, abs=1e-9 * np.abs(scaled).max())  # order kept to 2e-13 of the largest
 
 
+def test_untrained_weights_have_no_gradient_in_the_precision_of_training():
+    circuit, targets, _ = small_targets(n=120)
+    weight = torch.from_numpy(circuit.projections["v1_to_v1"].weight.copy()).requires_grad_()
+    activity = dataclasses.replace(random_activity(circuit), weights={"v1_to_v1": weight})
+    value, _ = weight_distribution_loss(activity, targets.to(dtype=torch.float32))
+    value.backward()
+    assert value.item() == 0
+    assert not weight.grad.any()
+
+
 def test_gradient_equals_finite_differences(small):
     _, tensors, activity = small
     weight = activity.weights["v1_to_v1"].clone().requires_grad_()

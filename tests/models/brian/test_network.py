@@ -12,6 +12,7 @@ from twincortex.models.errors import InputError
 from twincortex.models.recording import Run
 from twincortex.models.spikes import from_steps
 
+import circuits
 from circuits import small_random_circuit, small_random_inputs
 
 ALL = tuple(range(40))
@@ -116,7 +117,8 @@ def test_what_cannot_be_run_is_refused(options, message):
 
 
 @pytest.mark.slow
-def test_the_cython_target_follows_the_loop_too(assert_follows_the_loop):
+def test_the_cython_target_follows_the_loop_too(monkeypatch, assert_follows_the_loop):
+    monkeypatch.setattr(circuits, "DELAYS_MS", np.array([1.0]))
     circuit, run = small_random_circuit(seed=1), Run(200.0, record_v=ALL)
     inputs = small_random_inputs(2, circuit, run.duration)
     assert_follows_the_loop(simulate(circuit, inputs, run, "cython"), circuit, inputs, run)

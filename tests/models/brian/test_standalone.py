@@ -21,6 +21,9 @@ from twincortex.models.recording import Run
 
 from circuits import small_random_circuit, small_random_inputs
 
+# One process runs them all: they look into the folder of the project while it is used.
+pytestmark = pytest.mark.xdist_group("standalone")
+
 
 def with_one_delay_from_outside(circuit):
     """As in the column: LGN and background have one delay each (and take one relay each to compile)."""

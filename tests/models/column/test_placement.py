@@ -109,6 +109,12 @@ def test_node_types_carry_the_cell_models_and_their_receptors():
     np.testing.assert_allclose(kinetics, [1.875, 2.428, 0.527], atol=5e-4)
 
 
+def test_a_column_added_for_other_equations_reaches_the_circuit(monkeypatch):
+    more = read_cell_models().assign(asc_decay_2_per_ms=0.02)
+    monkeypatch.setattr("twincortex.models.column.placement.read_cell_models", lambda: more)
+    assert make_node_types().parameters["asc_decay_2"].tolist() == [0.02] * 201
+
+
 def test_another_seed_moves_every_neuron_but_keeps_its_type(nodes):
     other = place_neurons(200.0, SEED + 1)
     np.testing.assert_array_equal(other.type_index, nodes.type_index)
