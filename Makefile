@@ -22,7 +22,7 @@ export GOMP_SPINCOUNT := 0
 .DELETE_ON_ERROR:
 
 demo: install
-	$(VENV)/bin/python training/train.py --config training/configs/demo.yaml
+	PYTHONWARNINGS='ignore:_get_vc_env' $(VENV)/bin/python training/train.py --config training/configs/demo.yaml
 
 test: install
 	$(VENV)/bin/pytest -n $(JOBS) --dist loadgroup

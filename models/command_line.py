@@ -6,7 +6,6 @@ A subcommand is a function that takes its arguments as a list of str, listed und
 
 import argparse
 import json
-import os
 import signal
 import sys
 import warnings
@@ -33,9 +32,6 @@ def main(arguments=None):
     int
         0 done, 1 a program failed, 2 bad input, 3 diverged, 4 out of memory, 5 not equal (validate), 130 interrupted.
     """
-    # Idle threads of one OpenMP runtime would otherwise spin against those of another (torch, the compiler's).
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("GOMP_SPINCOUNT", "0")
     # Brian2 asks setuptools for the environment of a C++ compiler in a way that it warns about; no user can act on it.
     warnings.filterwarnings("ignore", message="_get_vc_env is private")
     if arguments is None:

@@ -199,7 +199,9 @@ class ReferenceColumn(nn.Module):
         state = state or self.initial_state(batch)
         weight = {name: self.weights[name][connections.order] for name, connections in self.connections.items()}
         matrix = self.connections[RECURRENT].matrix(weight[RECURRENT].detach())
-        arrivals = {name: self._arrivals(name, inputs.get(name), state) for name in {*inputs, *state.pending}}
+        # Sorted: the order of sums decides the last bit, and must not depend on how a set happens to be ordered.
+        sources = sorted({*inputs, *state.pending})
+        arrivals = {name: self._arrivals(name, inputs.get(name), state) for name in sources}
         arriving = {name: a.by_step(n_steps) for name, a in arrivals.items()}
         x, refractory, history = state.x, state.refractory, state.history
         membrane, record_v = self.propagators.threshold_state, list(record_v)

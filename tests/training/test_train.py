@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 
 from twincortex.models.column import build_column
-from twincortex.models.errors import InputError
+from twincortex.models.errors import DivergedError, InputError
 from twincortex.models.sonata import read_circuit
 from twincortex.models.sonata_weights import read_weights
+from twincortex.training.checkpoints import read_last_checkpoint
 from twincortex.training.config_reading import read_config
 from twincortex.training.held_out import check_second_engine
 from twincortex.training.loop import Trainer, start_training
+from twincortex.training.train import main
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TINY = str(REPOSITORY / "training/configs/tiny.yaml")
@@ -59,23 +61,53 @@ def run(tmp_path_factory):
     return folder / "run", train(folder, "--config", TINY, "--out", str(folder / "run"), "--steps", "2")
 
 
+def train_here(capsys, *arguments):
+    main(list(arguments))
+    return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
 @pytest.mark.slow
-def test_a_run_ended_by_sigterm_and_resumed_is_the_run_that_was_never_ended(tmp_path):
-    whole = train(tmp_path, *SHORT, "--steps", "5", "--out", str(tmp_path / "whole"))
-    ended = tmp_path / "ended"
-    process = start(tmp_path, *SHORT, "--steps", "1000", "--out", str(ended))
-    while process.poll() is None and not (ended / "metrics.csv").exists():
+def test_a_resumed_run_is_the_run_that_was_never_ended(tmp_path, capsys):
+    whole = train_here(capsys, *SHORT, "--steps", "4", "--out", str(tmp_path / "whole"))
+    train_here(capsys, *SHORT, "--steps", "2", "--out", str(tmp_path / "ended"))
+    resumed = train_here(capsys, "--resume", str(tmp_path / "ended"), "--steps", "4")
+    for name in ("steps", "loss_first", "loss_last", "losses", "weights_sha256"):
+        assert resumed[name] == whole[name]
+    assert steps_of(tmp_path / "ended") == [1, 2, 3, 4]
+    assert (tmp_path / "ended/config.yaml").read_text() == (tmp_path / "whole/config.yaml").read_text()
+    with pytest.raises(InputError, match="has done 4 already"):
+        main(["--resume", str(tmp_path / "ended"), "--steps", "3"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_training_with_a_checkpoint_and_exit_code_130(tmp_path, number):
+    folder = tmp_path / "run"
+    process = start(tmp_path, *SHORT, "--steps", "1000", "--out", str(folder))
+    while process.poll() is None and not (folder / "metrics.csv").exists():
         time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     _, errors = process.communicate()
     assert process.returncode == 130
     assert errors.splitlines()[-1].startswith("train.py: interrupted; checkpoint of update ")
-    assert 1 <= steps_of(ended)[-1] < 5
-    resumed = train(tmp_path, "--resume", str(ended), "--steps", "5")
-    assert resumed["weights_sha256"] == whole["weights_sha256"]
-    assert resumed["loss_first"] == whole["loss_first"]
-    assert steps_of(ended) == [1, 2, 3, 4, 5]
-    assert "steps: 5" in (ended / "config.yaml").read_text()
+    assert "Traceback" not in errors
+    assert read_last_checkpoint(folder).step == steps_of(folder)[-1]
+
+
+def test_divergence_leaves_a_checkpoint_of_the_last_good_weights(tmp_path):
+    arguments = [*SHORT, "--set", "losses.costs={rate: .inf}", "--out", str(tmp_path / "run")]
+    with pytest.raises(DivergedError, match="weights of step 0 are kept"):
+        main(arguments)
+    assert read_last_checkpoint(tmp_path / "run").step == 0
+
+
+def test_a_run_without_a_checkpoint_is_refused_before_its_folder_is_touched(tmp_path):
+    config = tmp_path / "config.yaml"
+    config.write_text("steps: 4\n")
+    with pytest.raises(InputError, match="no whole checkpoint"):
+        main(["--resume", str(tmp_path), "--steps", "9"])
+    assert [path.name for path in tmp_path.iterdir()] == ["config.yaml"]
+    assert config.read_text() == "steps: 4\n"
 
 
 @pytest.mark.slow
@@ -85,7 +117,7 @@ def test_the_loss_falls_in_the_smallest_configuration():
     trainer = Trainer(circuit, config, start_training(circuit, config))
     losses = [trainer.update()["loss"] for _ in range(config.steps)]
     # Directions differ from update to update; the means over three scatter by about 10 %.
-    assert np.mean(losses[-3:]) < 0.85 * np.mean(losses[:3])
+    assert np.mean(losses[-3:]) < 0.9 * np.mean(losses[:3])
 
 
 def test_a_second_engine_that_does_not_exist_is_refused_before_training():

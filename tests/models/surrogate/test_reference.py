@@ -194,3 +194,12 @@ def test_inputs_that_do_not_fit_are_refused(case):
     call, expected = BAD_INPUTS[case]
     with pytest.raises(InputError, match=expected):
         call(ReferenceColumn(circuit), small_random_inputs(22, circuit, T))
+
+
+def test_results_do_not_depend_on_the_order_in_which_sources_are_named():
+    circuit = circuit_for(23)
+    inputs = one_trial(small_random_inputs(24, circuit, T))
+    column = ReferenceColumn(circuit)
+    with torch.no_grad():
+        one, other = column(inputs, T), column(dict(reversed(inputs.items())), T)
+    assert torch.equal(one.v, other.v)
