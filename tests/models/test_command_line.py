@@ -155,9 +155,7 @@ def test_simulate_takes_other_equations_and_records_their_name(command, circuit,
     assert spikes["glif3"] != spikes["lif_exponential"]
 
 
-def test_three_after_spike_currents_can_be_run_from_the_command_line(command, circuit, tmp_path, monkeypatch):
-    # Brian2 in numpy: compiling takes longer than running this.
-    monkeypatch.setattr("twincortex.models.equivalence.find_compiler", lambda: None)
+def test_three_after_spike_currents_can_be_run_from_the_command_line(command, circuit, tmp_path):
     types = circuit.node_types
     third = {
         name: np.full(40, value) for name, value in {"asc_decay_2": 0.02, "asc_amp_2": -15.0, "asc_r_2": 0.8}.items()

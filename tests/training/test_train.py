@@ -133,6 +133,7 @@ def test_a_second_engine_without_its_compiler_is_refused_before_training(monkeyp
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("run of tiny")
 def test_the_run_folder_holds_everything_that_is_needed_to_read_it(run):
     folder, summary = run
     names = {path.name for path in folder.iterdir()}
@@ -143,6 +144,7 @@ def test_the_run_folder_holds_everything_that_is_needed_to_read_it(run):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("run of tiny")
 def test_trained_weights_give_the_same_spikes_in_brian_without_recompiling(run):
     folder, summary = run
     held_out = json.loads((folder / "held_out.json").read_text())
@@ -154,6 +156,7 @@ def test_trained_weights_give_the_same_spikes_in_brian_without_recompiling(run):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("run of tiny")
 def test_trained_weights_come_back_from_their_sonata_files(run):
     folder, _ = run
     circuit = read_circuit(folder / "circuit")
