@@ -115,6 +115,16 @@ def mismatched_spikes(a, b, dt):
     return np.stack(np.divmod(np.repeat(key, np.abs(surplus)), max(a.n_units, 1)), axis=1)
 
 
+def _check_finite(recording):
+    bad = np.argwhere(~np.isfinite(recording.v))
+    if len(bad):
+        step, column = bad[0]
+        raise DivergedError(
+            f"the membrane potential of neuron {recording.v_ids[column]} is not finite in step {step}. Look at the "
+            "weights and the cell models of the circuit, or choose a smaller dt."
+        )
+
+
 def _largest_difference(v_a, v_b, ids):
     difference = np.abs(v_a - v_b)
     if not np.isfinite(difference).all():
@@ -228,5 +238,6 @@ def run_engine(name, circuit, inputs, run, progress=None, equations=DEFAULT_EQUA
     else:
         options = {"target": name.removeprefix("brian-")}
     recording = simulate(circuit, inputs, run, equation_set=equation_set, **options)
+    _check_finite(recording)
     settings = {"equations": equations, "rounded_delays": rounded_delays(circuit, run.dt)}
     return dataclasses.replace(recording, engine=name, settings=recording.settings | settings)

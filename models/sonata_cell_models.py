@@ -92,9 +92,17 @@ def read_cell_models(folder, table, table_path, order):
     )
 
 
+# Smallest value that has a meaning: a capacitance or a time constant of 0 divides by zero.
+_ABOVE = {"C_m": 0.0, "tau_fast": 0.0, "tau_slow": 0.0}
+_AT_LEAST = {"g": 0.0, "t_ref": 0.0}
+
+
 def _parameter(rows, name):
     values = [_number(path, model, name) for path, model in rows]
     for (path, _), value in zip(rows, values, strict=True):
+        if np.any(value <= _ABOVE.get(name, -np.inf)) or np.any(value < _AT_LEAST.get(name, -np.inf)):
+            least = "more than 0" if name in _ABOVE else "0 or more"
+            raise InputError(f"{path}: {_word(name)} is {value}; expected {least}. Correct the file.")
         if value.shape != values[0].shape or not np.isfinite(value).all():
             raise InputError(
                 f"{path}: {_word(name)} is {value}; expected finite numbers, as many as in {rows[0][0].name}. "

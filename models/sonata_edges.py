@@ -64,6 +64,9 @@ def _write_indices(group, projection, n_receptors, n_neurons):
     ranges = create_dataset(by_target, "range_to_edge_id", (projection.n_edges, 2), np.uint64)
     for start, edges in _edges_by_target(projection.target, n_receptors, bounds):
         ranges[start : start + len(edges)] = np.stack([edges, edges + 1], axis=1)
+    for index in (by_source, by_target):
+        # libsonata reads node_id_to_ranges, BMTK node_id_to_range: one dataset under both names.
+        index["node_id_to_range"] = index["node_id_to_ranges"]
 
 
 def _edges_by_target(target, n_receptors, bounds):

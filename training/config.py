@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from twincortex.models.errors import InputError
+from twincortex.models.recording import Run
 from twincortex.models.surrogate import GradientShaping
 
 
@@ -54,6 +56,18 @@ class Protocol:
     temporal_frequency: float = 2.0
     contrast: float = 0.8
 
+    def __post_init__(self):
+        """Refuse what no step could run."""
+        _refuse_less_than_one(self, "protocol.", ("batch", "settle_every"))
+        for name in ("settle_ms", "evoked_ms", "spontaneous_ms"):
+            Run(getattr(self, name), self.dt)  # a positive, whole number of steps, or InputError
+
+
+def _refuse_less_than_one(options, section, names):
+    for name in names:
+        if getattr(options, name) < 1:
+            raise InputError(f"{section}{name} {getattr(options, name)}: expected 1 or more.")
+
 
 @dataclass
 class Losses:
@@ -94,6 +108,11 @@ class Optimization:
     learning_rate: float = 0.02
     projections: list[str] = field(default_factory=lambda: ["v1_to_v1", "bkg_to_v1"])
 
+    def __post_init__(self):
+        """Refuse a training of nothing."""
+        if not self.projections:
+            raise InputError("optimization.projections: expected at least one projection to train.")
+
 
 @dataclass
 class Validation:
@@ -116,6 +135,11 @@ class Validation:
     gray_ms: float = 500.0
     grating_ms: float = 1000.0
     seed: int = 1_000_003
+
+    def __post_init__(self):
+        """Refuse a test without trials."""
+        if not self.directions:
+            raise InputError("validation.directions: expected at least one direction [deg].")
 
 
 @dataclass
@@ -144,3 +168,8 @@ class TrainingConfig:
     gradient: GradientShaping = field(default_factory=GradientShaping)
     optimization: Optimization = field(default_factory=Optimization)
     validation: Validation = field(default_factory=Validation)
+
+    def __post_init__(self):
+        """Refuse counts that mean nothing, and a test that is not a whole number of steps."""
+        _refuse_less_than_one(self, "", ("steps", "threads"))
+        Run(self.validation.gray_ms + self.validation.grating_ms, self.protocol.dt)

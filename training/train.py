@@ -12,7 +12,7 @@ import sys
 from twincortex.models.column import build_column
 from twincortex.models.errors import DivergedError, InputError, TwinCortexError
 from twincortex.models.sonata import read_circuit, write_circuit
-from twincortex.models.sonata_weights import write_weights
+from twincortex.models.sonata_weights import TRAINED, write_weights
 from twincortex.models.weights import circuit_with_trained_weights
 from twincortex.training.checkpoints import read_last_checkpoint, save_checkpoint
 from twincortex.training.config_reading import read_config
@@ -32,15 +32,20 @@ def main(arguments=None):
     config, out, resume, text = read_config(arguments)
     check_second_engine(config.validation.engine)
     checkpoint = _checkpoint_to_continue(resume, config.steps) if resume else None
-    record = RunRecord(resume or out, text, resume=bool(resume))
-    circuit = _open_circuit(config.circuit, record.folder)
+    circuit = read_circuit(f"{resume}/circuit") if resume else _find_circuit(config.circuit)
     state = start_training(circuit, config)
+    trainer = Trainer(circuit, config, state)
+    # Whatever is wrong with the configuration has been said by now: only a run that can start gets a folder.
+    record = RunRecord(resume or out, text, resume=bool(resume))
     if checkpoint:
         checkpoint.restore(state, circuit)
         record.keep_rows(state.step)
-    _train(circuit, config, state, record)
+    else:
+        write_circuit(circuit, record.folder / "circuit")
+    _train(trainer, circuit, record)
     trained = circuit_with_trained_weights(circuit, state.column)
-    write_weights(trained, record.folder / "weights", "trained")
+    names = sorted({*TRAINED, *config.optimization.projections})
+    write_weights(trained, record.folder / "weights", "trained", names)
     held_out = _test(circuit, trained, config, record)
     print(json.dumps(_summary(state, held_out, record)))
 
@@ -52,18 +57,12 @@ def _checkpoint_to_continue(run_folder, steps):
     return checkpoint
 
 
-def _open_circuit(choice, run_folder):
-    """The circuit of the run, kept in the run folder so that the run can be read without anything else."""
-    kept = run_folder / "circuit"
-    if kept.exists():
-        return read_circuit(kept)
-    circuit = read_circuit(choice.folder) if choice.folder else build_column(choice.size, seed=choice.seed)
-    write_circuit(circuit, kept)
-    return circuit
+def _find_circuit(choice):
+    return read_circuit(choice.folder) if choice.folder else build_column(choice.size, seed=choice.seed)
 
 
-def _train(circuit, config, state, record):
-    trainer = Trainer(circuit, config, state)
+def _train(trainer, circuit, record):
+    config, state = trainer.config, trainer.state
     print(f"training {circuit.n_neurons:,} neurons, {circuit.projections['v1_to_v1'].n_edges:,} recurrent connections")
     with TrainingProgress(state.step, config.steps) as progress, Interruption() as interruption:
         while state.step < config.steps:
@@ -130,7 +129,10 @@ def _run_as_program():
         print(f"train.py: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt as stop:
-        print(f"train.py: interrupted; {stop or 'continue with --resume if the run has a checkpoint'}", file=sys.stderr)
+        print(
+            f"train.py: interrupted; {str(stop) or 'continue with --resume if the run has a checkpoint'}",
+            file=sys.stderr,
+        )
         return INTERRUPTED
     return 0
 

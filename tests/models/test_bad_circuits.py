@@ -242,6 +242,9 @@ def test_a_broken_circuit_is_refused_with_a_clear_message(circuit_folder, case):
 CELL_MODEL_CHANGES = {
     "parameter missing": ({"g": None}, r"_glif_lif_asc_config.json: g is nan; expected finite numbers"),
     "parameter text": ({"t_ref": "long"}, r"no number for t_ref"),
+    "capacitance of zero": ({"C_m": 0.0}, r"C_m is .*more than 0"),
+    "time constant of zero": ({"tau_syn_fast": [0.0] * 8}, r"tau_syn_fast is .*more than 0"),
+    "negative refractory period": ({"t_ref": -1.0}, r"t_ref is .*0 or more"),
     "after-spike current missing": ({"asc_amps": [1.0]}, r"no number for asc_amps\[1\]"),
     "receptors of another number": (
         {"tau_syn_fast": [1.0, 2.0]},

@@ -345,3 +345,10 @@ def test_weights_that_are_not_finite_are_never_written(circuit, tmp_path):
     with pytest.raises(InputError, match="v1_to_v1: weights that are not finite at connections 7"):
         write_weights(circuit.with_weights({"v1_to_v1": weight}), tmp_path, "x")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_edge_indices_carry_the_names_of_libsonata_and_of_bmtk(written_circuit):
+    with h5py.File(written_circuit / "network" / "v1_v1_edges.h5") as file:
+        for name in ("source_to_target", "target_to_source"):
+            index = file["edges/v1_to_v1/indices"][name]
+            assert index["node_id_to_range"] == index["node_id_to_ranges"]

@@ -84,3 +84,20 @@ def test_a_resumed_run_refuses_any_other_change_and_names_it(run_folder):
         read_config(["--resume", run_folder, "--out", "x"])
     with pytest.raises(InputError, match=r"no config.yaml"):
         read_config(["--resume", f"{run_folder}/elsewhere"])
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ("protocol.batch=0", "batch"),
+        ("protocol.settle_every=0", "settle_every"),
+        ("protocol.dt=0.3", "whole number of steps"),
+        ("threads=0", "threads"),
+        ("steps=-1", "steps"),
+        ("validation.directions=[]", "directions"),
+        ("optimization.projections=[]", "projections"),
+    ],
+)
+def test_values_that_no_step_could_run_are_refused_before_anything_starts(option, expected):
+    with pytest.raises(InputError, match=expected):
+        read_config(["--set", option])

@@ -163,3 +163,10 @@ def test_trained_weights_come_back_from_their_sonata_files(run):
     weights = read_weights(circuit, folder / "weights", "trained")
     assert (weights["v1_to_v1"] != circuit.projections["v1_to_v1"].weight).any()
     assert circuit.with_weights(weights).topology_hash == circuit.topology_hash
+
+
+@pytest.mark.parametrize("option", ["circuit.size=tinny", "optimization.optimizer=adam", "circuit.folder=nowhere"])
+def test_a_run_that_cannot_start_leaves_no_folder(option, tmp_path):
+    with pytest.raises(InputError):
+        main(["--config", TINY, "--out", str(tmp_path / "run"), *SHORT, "--set", option])
+    assert not (tmp_path / "run").exists()
