@@ -13,6 +13,9 @@ from twincortex.models.errors import DivergedError, InputError, near_name_hint
 V_TOLERANCE_MV = 1e-9
 
 DEFAULT_EQUATIONS = "glif3"
+# What two runs must share for their spikes to be comparable, as recorded in the settings of a recording.
+CONDITIONS = ("topology_hash", "weights_hash", "equations", "after_spike_current", "stimulus")
+
 ENGINES = {
     "torch": "twincortex.models.surrogate",
     "brian": "twincortex.models.brian",
@@ -38,6 +41,9 @@ class Comparison:
         Largest difference of membrane potential; None where no neuron was recorded in both.
     neurons_compared : int
         Neurons whose potential is in both.
+    differ_in : tuple of str
+        Conditions of the run, such as ``"weights_hash"`` or ``"stimulus"``, that are not the same in both: then
+        mismatched spikes say nothing about the engines.
     """
 
     engines: tuple
@@ -46,6 +52,7 @@ class Comparison:
     first_mismatch_ms: float | None
     max_dv_mV: float | None
     neurons_compared: int
+    differ_in: tuple = ()
 
     def is_equal(self, tolerance_mV=V_TOLERANCE_MV):
         """Tell whether all spikes are the same and no potential differs by more than the tolerance."""
@@ -90,6 +97,7 @@ def compare(a, b):
         first_mismatch_ms=float((mismatched[0, 0] + 1) * a.dt) if len(mismatched) else None,
         max_dv_mV=_largest_difference(a.v[:, in_a], b.v[:, in_b], both) if len(both) else None,
         neurons_compared=len(both),
+        differ_in=tuple(name for name in CONDITIONS if a.settings.get(name) != b.settings.get(name)),
     )
 
 

@@ -64,6 +64,14 @@ def test_a_potential_that_is_not_finite_is_an_error_not_a_number():
         compare(recording_of([], v, (5,)), recording_of([], v, (5,)))
 
 
+def test_conditions_in_which_two_runs_differ_are_named():
+    one, other = recording_of([]), recording_of([(1, 0)])
+    one.settings = {"weights_hash": "a", "topology_hash": "t", "stimulus": {"seed": 3}}
+    other.settings = {"weights_hash": "b", "topology_hash": "t", "stimulus": {"seed": 4}}
+    assert compare(one, other).differ_in == ("weights_hash", "stimulus")
+    assert compare(one, one).differ_in == ()
+
+
 def test_runs_of_different_length_are_not_compared():
     other = recording_of([])
     other.duration = 4.0
