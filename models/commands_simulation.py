@@ -23,18 +23,11 @@ from twincortex.models.progress import Progress
 from twincortex.models.recording import AFTER_SPIKE_CURRENTS, Run, read_recording, write_recording
 from twincortex.models.recording import MARKER as RECORDING_MARKER
 from twincortex.models.sonata import read_circuit
+from twincortex.models.stimuli import make_stimulus, stimulus_options
 
 # Not 1, with which Python ends a program that failed.
 NOT_EQUAL = 5
 _RECORDED_BY_VALIDATE = 200
-_STIMULUS_OPTIONS = {
-    "direction": "drift of the grating [deg]: 0 right, 90 up (default 0)",
-    "spatial_frequency": "cycles/deg (default 0.04)",
-    "temporal_frequency": "Hz (default 2)",
-    "contrast": "0 to 1 (default 0.8)",
-    "phase": "deg (default 0)",
-    "onset": "ms of gray before the grating (default 0)",
-}
 
 
 def stimulate(arguments):
@@ -53,8 +46,9 @@ def stimulate(arguments):
 
 def _add_stimulus_options(parser):
     parser.add_argument("--stimulus", default="grating", help="gray or grating")
-    for name, text in _STIMULUS_OPTIONS.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=None, help=text)
+    for name, (default, text) in stimulus_options().items():
+        help_text = f"{text} (default {default:g})"
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=None, help=help_text)
     parser.add_argument("--duration", type=float, default=1000.0, help="ms")
     parser.add_argument("--dt", type=float, default=1.0, help="ms; step of the simulation that the input is for")
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same spikes")
@@ -77,10 +71,9 @@ def make_inputs(circuit, options):
     """
     from twincortex.models.background import background_spikes
     from twincortex.models.lgn import lgn_rates, lgn_spikes
-    from twincortex.models.stimuli import make_stimulus
 
     run = Run(options.duration, options.dt)
-    given = {name: getattr(options, name) for name in _STIMULUS_OPTIONS if getattr(options, name) is not None}
+    given = {name: getattr(options, name) for name in stimulus_options() if getattr(options, name) is not None}
     movie = make_stimulus(options.stimulus, options.duration, **given)
     check_inputs(circuit, {}, run)
     inputs = {

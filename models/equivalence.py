@@ -123,24 +123,19 @@ def mismatched_spikes(a, b, dt):
     return np.stack(np.divmod(np.repeat(key, np.abs(surplus)), max(a.n_units, 1)), axis=1)
 
 
-def _check_finite(recording):
-    bad = np.argwhere(~np.isfinite(recording.v))
+def _check_finite(v, ids):
+    bad = np.argwhere(~np.isfinite(v))
     if len(bad):
         step, column = bad[0]
         raise DivergedError(
-            f"the membrane potential of neuron {recording.v_ids[column]} is not finite in step {step}. Look at the "
+            f"the membrane potential of neuron {ids[column]} is not finite in step {step}. Look at the "
             "weights and the cell models of the circuit, or choose a smaller dt."
         )
 
 
 def _largest_difference(v_a, v_b, ids):
     difference = np.abs(v_a - v_b)
-    if not np.isfinite(difference).all():
-        step, column = np.argwhere(~np.isfinite(difference))[0]
-        raise DivergedError(
-            f"the membrane potential of neuron {ids[column]} is not finite in step {step}. Look at the weights of the "
-            "circuit, or choose a smaller dt."
-        )
+    _check_finite(difference, ids)
     return float(difference.max(initial=0.0))
 
 
@@ -246,6 +241,6 @@ def run_engine(name, circuit, inputs, run, progress=None, equations=DEFAULT_EQUA
     else:
         options = {"target": name.removeprefix("brian-")}
     recording = simulate(circuit, inputs, run, equation_set=equation_set, **options)
-    _check_finite(recording)
+    _check_finite(recording.v, recording.v_ids)
     settings = {"equations": equations, "rounded_delays": rounded_delays(circuit, run.dt)}
     return dataclasses.replace(recording, engine=name, settings=recording.settings | settings)

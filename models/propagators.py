@@ -14,8 +14,7 @@ from scipy.linalg import expm
 from twincortex.models.equations import EquationSet
 from twincortex.models.errors import InputError, first_offenders, near_name_hint
 from twincortex.models.linear_system import read_linear_system
-
-AFTER_SPIKE_CONVENTIONS = ("exact", "step_mean")
+from twincortex.models.recording import AFTER_SPIKE_CURRENTS
 
 
 @dataclass(frozen=True)
@@ -105,8 +104,8 @@ def compute_propagators(equation_set, node_types, dt, after_spike_current="exact
     ------
     Rotter and Diesmann (1999) Exact digital simulation of time-invariant linear systems.
     """
-    if after_spike_current not in AFTER_SPIKE_CONVENTIONS:
-        hint = near_name_hint(after_spike_current, AFTER_SPIKE_CONVENTIONS)
+    if after_spike_current not in AFTER_SPIKE_CURRENTS:
+        hint = near_name_hint(after_spike_current, AFTER_SPIKE_CURRENTS)
         raise InputError(f"after_spike_current {after_spike_current!r}: {hint}.")
     _check_receptors(equation_set, node_types)
     system = read_linear_system(equation_set)

@@ -4,8 +4,6 @@ Every engine keeps weights in pA in the canonical order of Projection, so crossi
 Circuit and its files hold, and every float32 is also a float64.
 """
 
-import torch
-
 
 def circuit_with_trained_weights(circuit, column):
     """Put the weights of a torch column into a circuit.
@@ -22,17 +20,3 @@ def circuit_with_trained_weights(circuit, column):
         Same topology, weights rounded to float32.
     """
     return circuit.with_weights({name: weight.detach().cpu().numpy() for name, weight in column.weights.items()})
-
-
-def load_weights(column, circuit):
-    """Put the weights of a circuit into a torch column, in place.
-
-    Parameters
-    ----------
-    column : ReferenceColumn
-    circuit : Circuit
-        Of the same topology.
-    """
-    with torch.no_grad():
-        for name, weight in column.weights.items():
-            weight.copy_(torch.from_numpy(circuit.projections[name].weight))
