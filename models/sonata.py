@@ -10,8 +10,9 @@ from twincortex.models.atomic_output import new_folder
 from twincortex.models.circuit import Circuit, validate
 from twincortex.models.sonata_checksums import check_files, check_hashes, write_checksums
 from twincortex.models.sonata_configuration import CONFIG, SOURCES, read_configuration, write_configuration
+from twincortex.models.sonata_edge_reading import read_edges
 from twincortex.models.sonata_edge_types import EdgeTypes, write_edge_types
-from twincortex.models.sonata_edges import read_edges, write_edges
+from twincortex.models.sonata_edges import write_edges
 from twincortex.models.sonata_nodes import (
     count_background_units,
     read_lgn_units,
