@@ -2,8 +2,8 @@
 
 import errno
 import os
+import secrets
 import shutil
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,19 +26,17 @@ def new_file(path):
         The folder cannot be written to, or the disk is full.
     """
     path = Path(path)
-    with _named_failures(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
-        os.close(handle)
-    partial = Path(partial)
-    try:
+    partial = _temporary_name(path)
+    try:  # before anything is there: Ctrl-C may come right after it is
+        with _named_failures(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial.touch(exist_ok=False)
         with _named_failures(path, partial):
             yield partial
         with _named_failures(path):
-            _give_usual_permissions(partial, 0o666)
-            _flush_to_disk(partial)
+            flush_to_disk(partial)
             partial.replace(path)
-            _flush_to_disk(path.parent)
+            flush_to_disk(path.parent)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -62,19 +60,19 @@ def new_folder(path, marker, overwrite=False):
     """
     path = Path(path).absolute()
     refuse_existing(path, marker, overwrite)
-    with _named_failures(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
-    try:
+    partial = _temporary_name(path)
+    try:  # as above
+        with _named_failures(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial.mkdir()
         with _named_failures(path, partial):
             yield partial
         with _named_failures(path):
-            _give_usual_permissions(partial, 0o777)
             for entry in [*partial.rglob("*"), partial]:
-                _flush_to_disk(entry)
+                flush_to_disk(entry)
             refuse_existing(path, marker, overwrite)
             _take_the_place_of(path, partial)
-            _flush_to_disk(path.parent)
+            flush_to_disk(path.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -106,33 +104,36 @@ def refuse_existing(path, marker, overwrite=False):
         )
 
 
-def _take_the_place_of(path, partial):
-    if not path.exists():
-        partial.rename(path)
-        return
-    aside = partial.with_name(f"{partial.name}.replaced")
-    path.rename(aside)
-    try:
-        partial.rename(path)
-    except OSError:
-        aside.rename(path)
-        raise
-    shutil.rmtree(aside)
+def flush_to_disk(path):
+    """Wait until a file, or the names in a folder, are on the disk.
 
-
-def _give_usual_permissions(path, mode):
-    # tempfile makes private entries; a finished output is as readable as any other file of the user.
-    umask = os.umask(0)
-    os.umask(umask)
-    path.chmod(mode & ~umask)
-
-
-def _flush_to_disk(path):
+    Parameters
+    ----------
+    path : str or Path
+    """
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _temporary_name(path):
+    return path.parent / f".{path.name}.{secrets.token_hex(8)}.partial"
+
+
+def _take_the_place_of(path, partial):
+    if not path.exists():
+        partial.rename(path)
+        return
+    aside = partial.with_name(f"{partial.name}.replaced")
+    try:
+        path.rename(aside)
+        partial.rename(path)
+    finally:  # of Ctrl-C too, which may come between the two
+        if not path.exists():
+            aside.rename(path)
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ Arrays only, in mV, ms, pA, pF, nS, um and degrees; nothing here knows Brian2, t
 
 import dataclasses
 import hashlib
+import itertools
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -12,7 +13,10 @@ import numpy as np
 import pandas as pd
 
 from twincortex.models.errors import InputError, first_offenders
-from twincortex.models.parameters import read_populations
+from twincortex.models.parameters import read_external_inputs, read_populations
+
+# Connections that are checked at once: their temporary arrays then stay small beside the circuit.
+_BLOCK = 2**20
 
 
 @dataclass(frozen=True)
@@ -29,12 +33,15 @@ class NodeTypes:
         asc_r_j.
     receptor_parameters : dict of str -> (M, R) float64 array
         tau_fast, tau_slow [ms], amp_slow.
+    ei : (M,) str array, optional
+        ``"e"``, ``"i"`` or ``""`` where it is not known; None for populations of the column, whose table says it.
     """
 
     node_type_id: np.ndarray
     pop_name: np.ndarray
     parameters: dict
     receptor_parameters: dict
+    ei: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +112,11 @@ class Projection:
     def posts(self, n_receptors):
         """Postsynaptic neuron of every connection, (E,) int32."""
         return self.target // n_receptors
+
+    def blocks_of_rows(self):
+        """Yield (first, last) of consecutive blocks of rows, with about a million connections each or one row."""
+        borders = np.searchsorted(self.indptr, np.arange(0, self.n_edges, _BLOCK))
+        yield from itertools.pairwise(np.unique([0, *borders, self.n_sources]))
 
     def delay_steps(self, dt):
         """Delay of every connection in steps of dt, (E,) uint8 (see the function of the same name)."""
@@ -221,9 +233,17 @@ class Circuit:
 
     @property
     def cell_type(self):
-        """Cell type (of 19) of every neuron, (N,) str."""
-        of_type = read_populations().cell_type.reindex(self.node_types.pop_name).to_numpy(dtype=str)
-        return of_type[self.nodes.type_index]
+        """Cell type (of 19) of every neuron, or its population where that is not one of the column, (N,) str."""
+        known, names = read_populations().cell_type.to_dict(), self.node_types.pop_name
+        return np.array([known.get(name, name) for name in names.tolist()], dtype=str)[self.nodes.type_index]
+
+    @property
+    def ei(self):
+        """``"e"``, ``"i"`` or ``""`` (not known) of every neuron, (N,) str."""
+        types = self.node_types
+        known = read_populations().ei.to_dict()
+        of_type = [known.get(name, "") for name in types.pop_name.tolist()] if types.ei is None else types.ei
+        return np.array(of_type, dtype=str)[self.nodes.type_index]
 
     def neuron_parameter(self, name):
         """A parameter of the cell model, per neuron, (N,) float64 in the units of NodeTypes."""
@@ -233,8 +253,8 @@ class Circuit:
     def topology_hash(self):
         """sha256 of everything but the weights and the provenance."""
         digest = hashlib.sha256()
-        for table in (self.nodes, self.node_types):
-            _hash_fields(digest, vars(table))
+        _hash_fields(digest, vars(self.nodes))
+        _hash_fields(digest, {key: value for key, value in vars(self.node_types).items() if value is not None})
         _hash_fields(digest, {name: self.lgn_units[name].to_numpy() for name in self.lgn_units})
         for name in sorted(self.projections):
             fields = vars(self.projections[name])
@@ -279,31 +299,82 @@ def _hash_fields(digest, fields):
             digest.update("\0".join(map(str, np.atleast_1d(value))).encode())
 
 
-def validate(circuit):
+def validate(circuit, names=None):
     """Check what every engine relies on.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    names : sequence of str, optional
+        Projections to check; all by default.
 
     Raises
     ------
     InputError
-        Ids out of range, weights that are not finite, a weight whose sign does not fit its presynaptic cell.
+        Rows that do not cover the connections, ids or delays out of range, weights that are not finite, a weight whose
+        sign does not fit its presynaptic cell.
     """
-    inhibitory = read_populations().ei.reindex(circuit.pop_name).to_numpy() == "i"
     n_targets = circuit.n_neurons * circuit.n_receptors
-    for name, projection in circuit.projections.items():
-        _refuse(name, "targets outside the column", (projection.target < 0) | (projection.target >= n_targets))
-        _refuse(name, "weights that are not finite", ~np.isfinite(projection.weight), "Repair or rebuild the circuit.")
-        negative = np.zeros(projection.n_sources, dtype=bool) if projection.source != "v1" else inhibitory
-        is_negative = negative[projection.sources()]
-        wrong = np.where(is_negative, projection.weight > 0, projection.weight < 0)
-        _refuse(
-            name,
-            "weights of the wrong sign",
-            wrong,
-            "Inhibitory cells need weights <= 0 pA, excitatory cells and external sources >= 0 pA.",
+    for name in circuit.projections if names is None else names:
+        projection = circuit.projections[name]
+        _refuse_broken_rows(name, projection)
+        sign = sign_of_sources(circuit, projection)
+        offenders = {complaint: [] for complaint in _COMPLAINTS}
+        for first, last in projection.blocks_of_rows():
+            rows = slice(projection.indptr[first], projection.indptr[last])
+            target, weight = projection.target[rows], projection.weight[rows]
+            expected = np.repeat(sign[first:last], np.diff(projection.indptr[first : last + 1]))
+            bad = (
+                (target < 0) | (target >= n_targets),
+                projection.delay_code[rows] >= len(projection.delay_ms),
+                ~np.isfinite(weight),
+                ((expected > 0) & (weight < 0)) | ((expected < 0) & (weight > 0)),
+            )
+            for found, is_bad in zip(offenders.values(), bad, strict=True):
+                found.append(rows.start + np.flatnonzero(is_bad))
+        for (what, advice), found in offenders.items():
+            found = np.concatenate([*found, []]).astype(np.int64)
+            if len(found):
+                raise InputError(f"{name}: {what} at connections {first_offenders(found)}. {advice}")
+
+
+_COMPLAINTS = (
+    ("targets outside the column", "Rebuild the circuit."),
+    ("delay codes without a delay", "Rebuild the circuit."),
+    ("weights that are not finite", "Repair or rebuild the circuit."),
+    (
+        "weights of the wrong sign",
+        "Inhibitory cells need weights <= 0 pA, excitatory cells and external sources >= 0 pA.",
+    ),
+)
+
+
+def sign_of_sources(circuit, projection):
+    """Sign that the weights of each presynaptic unit have to have.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    projection : Projection
+
+    Returns
+    -------
+    (n_sources,) float32 array
+        1, -1, or 0 where it is not known whether the unit excites or inhibits. LGN and background excite.
+    """
+    if projection.source == "v1":
+        ei = circuit.ei
+        return (ei == "e").astype(np.float32) - (ei == "i").astype(np.float32)
+    excites = projection.source in read_external_inputs().index
+    return np.full(projection.n_sources, 1.0 if excites else 0.0, dtype=np.float32)
+
+
+def _refuse_broken_rows(name, projection):
+    indptr, n_edges = projection.indptr, projection.n_edges
+    lengths = {len(getattr(projection, column)) for column in ("target", "delay_code", "weight")}
+    covers = len(indptr) == projection.n_sources + 1 and (indptr[0], indptr[-1]) == (0, n_edges)
+    if lengths != {n_edges} or not covers or np.any(np.diff(indptr) < 0):
+        raise InputError(
+            f"{name}: {len(indptr) - 1:,} rows from {indptr[0]} to {indptr[-1]:,} over columns of {sorted(lengths)} "
+            f"connections; expected {projection.n_sources:,} rows that cover them all in order. Rebuild the circuit."
         )
-
-
-def _refuse(name, what, is_bad, advice="Rebuild the circuit."):
-    bad = np.flatnonzero(is_bad)
-    if len(bad):
-        raise InputError(f"{name}: {what} at connections {first_offenders(bad)}. {advice}")

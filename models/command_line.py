@@ -6,15 +6,19 @@ A subcommand is a function that takes its arguments as a list of str, listed und
 
 import argparse
 import json
+import os
 import signal
 import sys
+import time
 import warnings
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, version
 
-from twincortex.models.errors import InputError, OutOfMemoryError, TwinCortexError, near_name_hint
+from twincortex.models.errors import InputError, OutOfMemoryError, TwinCortexError, is_out_of_memory, near_name_hint
 
 GROUP = "twincortex.commands"
 INTERRUPTED = 130
+READER_LEFT = 141  # what a shell reports of a program that SIGPIPE ended
+_SECONDS_TO_TIDY_UP = 10.0
 # The order in which a newcomer meets them; others follow in the order of the alphabet.
 _ORDER = ("build", "info", "stimulate", "simulate", "compare", "validate", "doctor")
 
@@ -30,25 +34,60 @@ def main(arguments=None):
     Returns
     -------
     int
-        0 done, 1 a program failed, 2 bad input, 3 diverged, 4 out of memory, 5 not equal (validate), 130 interrupted.
+        0 done, 1 a program failed, 2 bad input, 3 diverged, 4 out of memory, 5 not equal (validate), 130 interrupted,
+        141 what read the output (such as `head`) had enough.
     """
     # Brian2 asks setuptools for the environment of a C++ compiler in a way that it warns about; no user can act on it.
     warnings.filterwarnings("ignore", message="_get_vc_env is private")
     if arguments is None:
         arguments = sys.argv[1:]
-        # Jobs are ended by SIGTERM; like Ctrl-C it must not leave temporary files behind.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        _turn_signals_into_interrupts()
     try:
-        return _run_command(arguments)
+        try:
+            return _run_command(arguments)
+        finally:
+            sys.stdout.flush()  # while a reader that left can still be told from a failure
+    except BrokenPipeError:
+        if not _reader_left():
+            raise
+        return READER_LEFT
     except TwinCortexError as error:
         return _complain(str(error), error.exit_code)
     except (MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         advice = f"out of memory ({error}). Choose a smaller size or a shorter duration."
         return _complain(advice, OutOfMemoryError.exit_code)
     except KeyboardInterrupt:
         return _complain("interrupted; nothing half-written was left behind.", INTERRUPTED)
+
+
+def _turn_signals_into_interrupts():
+    """Let the signals that end jobs (SIGTERM) and sessions (SIGHUP) tidy up as Ctrl-C does."""
+    last = -_SECONDS_TO_TIDY_UP
+
+    def interrupt(number, frame):
+        # A second one soon after the first would break off the tidying up.
+        nonlocal last
+        if time.monotonic() - last >= _SECONDS_TO_TIDY_UP:
+            last = time.monotonic()
+            raise KeyboardInterrupt
+
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # there is no SIGHUP on Windows
+        # What nohup, or a shell for work in the background, told to ignore stays ignored.
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
+
+
+def _reader_left():
+    """Tell whether nobody reads our output any more; if so, drop what Python would flush to it at the end."""
+    try:
+        print(flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def _run_command(arguments):
@@ -57,17 +96,14 @@ def _run_command(arguments):
     if name in ("-h", "--help"):
         print(_describe(commands))
         return 0
+    if name == "--version":
+        print(f"twincortex {version('twincortex')}")
+        return 0
     if name not in commands:
         raise InputError(
             f"unknown subcommand {name!r}; {near_name_hint(name, commands)}. `twincortex --help` lists them."
         )
     return commands[name].load()(arguments[1:]) or 0
-
-
-def _is_out_of_memory(error):
-    # What torch raises has a type of its own on GPUs only, and torch is not imported here.
-    signs = ("out of memory", "can't allocate memory")
-    return isinstance(error, MemoryError) or any(sign in str(error) for sign in signs)
 
 
 def _describe(commands):
@@ -76,6 +112,7 @@ def _describe(commands):
     return "\n".join(
         [
             "usage: twincortex <subcommand> ...",
+            "       twincortex --version",
             "",
             "One cortical circuit, run by two engines that agree spike for spike.",
             "",
@@ -83,7 +120,7 @@ def _describe(commands):
             "",
             "`twincortex <subcommand> --help` says what it takes. Exit codes: 0 done, 1 a program failed",
             "(compilation, simulation), 2 bad input, 3 diverged, 4 out of memory, 5 not equal (validate),",
-            "130 interrupted.",
+            "130 interrupted, 141 the reader of the output left.",
         ]
     )
 

@@ -3,8 +3,9 @@
 import numpy as np
 
 from twincortex.models.command_line import add_output_options, command_parser, print_json
-from twincortex.models.delays import rounded_delays
+from twincortex.models.delays import edges_per_delay, rounded_delays
 from twincortex.models.errors import InputError
+from twincortex.models.memory_checks import add_override, check_building, describe_memory
 
 # As in column/sizes.py, which is not imported before it is needed.
 _SIZES = "tiny (radius 50 um), profile (100 um), small (200 um), core (400 um) or full (700 um)"
@@ -23,42 +24,54 @@ def build(arguments):
     parser.add_argument("--fluctuate", action="store_true", help="draw Poisson counts of neurons per cell model")
     parser.add_argument("--like-to-like-weights", action="store_true", help="stronger weights between similar tuning")
     parser.add_argument("--published-unit-psps", action="store_true", help="recurrent weights exactly as published")
+    add_override(parser)
     add_output_options(parser)
     options = parser.parse_args(arguments)
     if options.size is None and options.radius_um is None:
         raise InputError("twincortex build needs a size. Pass --size tiny (or another, see --help) or --radius-um R.")
 
-    from twincortex.models.atomic_output import refuse_existing
-    from twincortex.models.column import build_column
+    from twincortex.models.column import grow_column
     from twincortex.models.column.sizes import column_size
     from twincortex.models.progress import Progress
-    from twincortex.models.sonata import CONFIG, write_circuit
+    from twincortex.models.sonata_writing import new_circuit_folder
 
     size = column_size(options.size or options.radius_um, options.core_radius_um)
-    refuse_existing(options.out, CONFIG, options.overwrite)
+    if not options.ignore_memory_forecast:
+        check_building(size, options.out)
     rules = {
         "fluctuate": options.fluctuate,
         "weight_rule": "like_to_like" if options.like_to_like_weights else "none",
         "unit_psp": "published" if options.published_unit_psps else "recomputed",
     }
-    with Progress("neurons") as progress:
-        circuit = build_column(size, options.seed, progress=progress, **rules)
-    write_circuit(circuit, options.out, options.overwrite)
+    with (
+        Progress("neurons") as building,
+        Progress("connections") as writing,
+        new_circuit_folder(options.out, options.overwrite, writing) as writer,
+    ):
+        for circuit in grow_column(size, options.seed, progress=building, **rules):
+            writer.write_projections(circuit)
+        writer.finish(circuit)
     print_json({"circuit": options.out, **_totals(circuit)})
 
 
 def info(arguments):
-    """Describe a circuit: neurons per type, edges per projection, delays, hashes (JSON)."""
+    """Describe a circuit: neurons per type, edges per projection, delays, hashes, memory of a run (JSON)."""
     parser = command_parser(info)
     parser.add_argument("circuit", help="folder of a SONATA circuit")
     parser.add_argument("--dt", type=float, metavar="MS", help="also tell what rounding delays to steps of dt changes")
+    parser.add_argument("--duration", type=float, default=1000.0, metavar="MS", help="of the run (default 1000)")
+    parser.add_argument("--batch", type=int, default=4, help="trials per update of a training (default 4)")
     options = parser.parse_args(arguments)
-    if options.dt is not None and not 0 < options.dt < float("inf"):
-        raise InputError(f"--dt {options.dt} ms: expected a positive number.")
+    for name in ("dt", "duration", "batch"):
+        value = getattr(options, name)
+        if value is not None and not 0 < value < float("inf"):
+            raise InputError(f"--{name} {value}: expected a positive number.")
 
     from twincortex.models.sonata import read_circuit
 
-    print_json(describe_circuit(read_circuit(options.circuit), options.dt))
+    circuit = read_circuit(options.circuit)
+    memory = describe_memory(circuit, options.duration, options.dt or 1.0, options.batch)
+    print_json({**describe_circuit(circuit, options.dt), "memory": memory})
 
 
 def describe_circuit(circuit, dt=None):
@@ -97,7 +110,7 @@ def _totals(circuit):
 
 
 def _describe_projection(projection):
-    counts = np.bincount(projection.delay_code, minlength=len(projection.delay_ms)).tolist()
+    counts = edges_per_delay(projection).tolist()
     weight = projection.weight
     n_synapses = projection.n_edges if projection.n_synapses is None else int(projection.n_synapses.sum(dtype=np.int64))
     return {

@@ -1,6 +1,8 @@
 """Subcommands that run circuits: stimulate, simulate, compare, validate. Engines are imported when they run."""
 
 import dataclasses
+import shlex
+from pathlib import Path
 
 import numpy as np
 
@@ -12,12 +14,12 @@ from twincortex.models.equivalence import (
     check_engine,
     check_inputs,
     compare,
-    find_equations,
     run_engine,
 )
 from twincortex.models.errors import InputError
 from twincortex.models.inputs import MARKER as INPUTS_MARKER
-from twincortex.models.inputs import check_lasts, read_inputs, write_inputs
+from twincortex.models.inputs import check_lasts, check_stimulable, read_inputs, write_inputs
+from twincortex.models.memory_checks import add_override, check_simulation
 from twincortex.models.observables import rates_of
 from twincortex.models.progress import Progress
 from twincortex.models.recording import AFTER_SPIKE_CURRENTS, Run, read_recording, write_recording
@@ -72,6 +74,7 @@ def make_inputs(circuit, options):
     from twincortex.models.background import background_spikes
     from twincortex.models.lgn import lgn_rates, lgn_spikes
 
+    check_stimulable(circuit)
     run = Run(options.duration, options.dt)
     given = {name: getattr(options, name) for name in stimulus_options() if getattr(options, name) is not None}
     movie = make_stimulus(options.stimulus, options.duration, **given)
@@ -90,20 +93,21 @@ def simulate(arguments):
     """Run a circuit with one engine on given input spikes; write its spikes and membrane potentials."""
     parser = command_parser(simulate)
     parser.add_argument("circuit", help="folder of a SONATA circuit")
-    parser.add_argument("--engine", required=True, help="torch, brian, brian-cpp or brian-cuda")
+    parser.add_argument("--engine", required=True, help="torch, brian, brian-cpp, brian-cuda or nest")
     parser.add_argument("--inputs", required=True, metavar="FOLDER", help="the --out of `twincortex stimulate`")
     parser.add_argument("--duration", type=float, help="ms (default: that of the inputs)")
     parser.add_argument("--dt", type=float, help="ms (default: that of the inputs)")
     parser.add_argument("--record-v", default="", metavar="IDS", help="neurons whose V is recorded: 0,1,2 or all")
     _add_model_options(parser)
+    _add_process_options(parser)
     parser.add_argument(
         "--weights", metavar="TAG", help="run with the trained weights *_edges_TAG.h5 of --weights-from"
     )
     parser.add_argument("--weights-from", metavar="FOLDER", help="folder of trained weights (default: of the circuit)")
     add_output_options(parser)
     options = parser.parse_args(arguments)
-    check_engine(options.engine)
-    find_equations(options.equations)
+    check_engine(options.engine, options.equations, options.after_spike_current)
+    processes = _processes(options, [options.engine], scratch=Path(options.out).absolute().parent)
     refuse_existing(options.out, RECORDING_MARKER, options.overwrite)
     circuit = _circuit_with_weights(options)
     inputs, facts = read_inputs(options.inputs, circuit)
@@ -114,8 +118,9 @@ def simulate(arguments):
         after_spike_current=options.after_spike_current,
     )
     check_lasts(facts, run)
+    _check_memory(options, [options.engine], circuit, run, inputs)
     with Progress("steps") as progress:
-        recording = run_engine(options.engine, circuit, inputs, run, progress, options.equations)
+        recording = run_engine(options.engine, circuit, inputs, run, progress, options.equations, processes)
     recording.settings["stimulus"] = facts
     write_recording(recording, options.out, options.overwrite)
     rate = float(rates_of(recording.spikes, 0.0, run.duration).mean())
@@ -133,11 +138,49 @@ def _add_model_options(parser):
     )
 
 
+def _add_process_options(parser):
+    parser.add_argument("--threads", type=int, metavar="N", help="of each NEST process (default: all processors)")
+    parser.add_argument(
+        "--launcher", metavar="COMMAND", help='starts NEST under MPI, such as "mpirun -n 4" (threads then default to 1)'
+    )
+    add_override(parser)
+
+
+def _check_memory(options, engines, circuit, run, inputs):
+    if not (options.ignore_memory_forecast or options.launcher):  # a launcher may reach other machines
+        for engine in engines:
+            check_simulation(engine, circuit, run, inputs)
+
+
+def _processes(options, engines, scratch=None):
+    given = [name for name in ("threads", "launcher") if getattr(options, name) is not None]
+    if "nest" not in engines:
+        if given:
+            raise InputError(
+                f"--{given[0]} is an option of the engine nest, not of {', '.join(engines)}. Leave it out."
+            )
+        return None
+
+    from twincortex.models.nest import Processes
+
+    try:
+        launcher = tuple(shlex.split(options.launcher or ""))
+    except ValueError as error:
+        raise InputError(f"--launcher {options.launcher!r}: {error}. Expected a command and its options.") from error
+    return Processes(options.threads, launcher, scratch)
+
+
 def _circuit_with_weights(options):
+    if options.weights is None and options.weights_from is not None:
+        raise InputError("--weights-from names a folder; pass --weights TAG too, to say which weights in it.")
+    if options.engine == "nest":
+        from twincortex.models.nest import is_ours, open_circuit_folder
+
+        # Its edges are read by NEST alone: they may be more than this machine holds.
+        if is_ours(options.circuit):
+            return open_circuit_folder(options.circuit, options.weights_from, options.weights)
     circuit = read_circuit(options.circuit)
     if options.weights is None:
-        if options.weights_from is not None:
-            raise InputError("--weights-from names a folder; pass --weights TAG too, to say which weights in it.")
         return circuit
 
     from twincortex.models.sonata_weights import read_weights
@@ -175,6 +218,7 @@ def validate(arguments):
     parser.add_argument("--engines", nargs="+", default=["torch", "brian-cpp"], help="two or more engines")
     _add_stimulus_options(parser)
     _add_model_options(parser)
+    _add_process_options(parser)
     parser.add_argument(
         "--tolerance-mv", type=float, default=V_TOLERANCE_MV, help="largest difference of V that is equal"
     )
@@ -184,14 +228,17 @@ def validate(arguments):
             f"validate compares engines; got only {options.engines[0]!r}. Name two or more after --engines."
         )
     for name in options.engines:
-        check_engine(name)
-    find_equations(options.equations)
+        check_engine(name, options.equations, options.after_spike_current)
+    processes = _processes(options, options.engines)
     circuit = read_circuit(options.circuit)
     inputs, facts = make_inputs(circuit, options)
     spread = np.linspace(0, circuit.n_neurons - 1, min(_RECORDED_BY_VALIDATE, circuit.n_neurons)).astype(int)
     run = Run(options.duration, options.dt, tuple(spread.tolist()), options.after_spike_current)
+    _check_memory(options, options.engines, circuit, run, inputs)
     with Progress("steps") as progress:
-        recordings = [run_engine(name, circuit, inputs, run, progress, options.equations) for name in options.engines]
+        recordings = [
+            run_engine(name, circuit, inputs, run, progress, options.equations, processes) for name in options.engines
+        ]
     comparisons = [compare(recordings[0], other) for other in recordings[1:]]
     equal = all(comparison.is_equal(options.tolerance_mv) for comparison in comparisons)
     results = [dataclasses.asdict(comparison) for comparison in comparisons]

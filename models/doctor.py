@@ -6,7 +6,16 @@ import shutil
 from importlib import metadata
 
 from twincortex.models.command_line import command_parser, print_json, print_table
-from twincortex.models.toolchain import find_compiler, find_curand, find_nvcc, list_gpus, missing_tools, run_quietly
+from twincortex.models.toolchain import (
+    find_compiler,
+    find_curand,
+    find_mpi_launcher,
+    find_nest,
+    find_nvcc,
+    list_gpus,
+    missing_tools,
+    run_quietly,
+)
 
 PACKAGES = (
     "twincortex",
@@ -17,7 +26,6 @@ PACKAGES = (
     "scipy",
     "numba",
     "h5py",
-    "nest-simulator",
     "libsonata",
 )
 
@@ -48,8 +56,11 @@ def examine_machine():
         "nvcc": find_nvcc(),
         "curand": find_curand(),
         "gpu": list_gpus(),
+        "mpirun": find_mpi_launcher(),
     }
+    nest = find_nest()
     versions = {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}}
+    versions["nest"] = nest and nest["version"]
     for tool in ("compiler", "nvcc"):
         if tools[tool]:
             first_or_last = 0 if tool == "compiler" else -1
@@ -64,6 +75,7 @@ def examine_machine():
             + ("" if tools["compiler"] else " (slow: no compiler)"),
             "brian-cpp": _verdict([*_missing_packages(versions, "brian2"), *missing_tools()]),
             "brian-cuda": _cuda_verdict(tools, versions),
+            "nest": _nest_verdict(tools, nest),
         },
     }
 
@@ -84,6 +96,14 @@ def _cuda_verdict(tools, versions):
     if not missing and not tools["gpu"]:
         return "compiles, but cannot run: no NVIDIA GPU"
     return _verdict(missing)
+
+
+def _nest_verdict(tools, nest):
+    if nest is None:
+        return _verdict(["NEST (pip install 'twincortex[nest]')"])
+    if not nest["mpi"]:
+        return "ready (threads; built without MPI)"
+    return "ready (threads and MPI)" if tools["mpirun"] else "ready (threads; no mpirun to use its MPI with)"
 
 
 def _verdict(missing):

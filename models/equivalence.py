@@ -21,7 +21,10 @@ ENGINES = {
     "brian": "twincortex.models.brian",
     "brian-cpp": "twincortex.models.brian",
     "brian-cuda": "twincortex.models.brian",
+    "nest": "twincortex.models.nest",
 }
+# "brian" is numpy's: cython is as fast once compiled, which takes it minutes.
+_BRIAN_TARGETS = {"brian": "numpy", "brian-cpp": "cpp", "brian-cuda": "cuda"}
 
 
 @dataclass(frozen=True)
@@ -139,15 +142,27 @@ def _largest_difference(v_a, v_b, ids):
     return float(difference.max(initial=0.0))
 
 
-def check_engine(name):
-    """Refuse the name of an engine that does not exist.
+def check_engine(name, equations=DEFAULT_EQUATIONS, after_spike_current="exact"):
+    """Refuse an engine that does not exist, and what it cannot solve.
 
     Parameters
     ----------
     name : str
+    equations : str
+        A key of `equations.EQUATION_SETS`.
+    after_spike_current : str
+        One of `recording.AFTER_SPIKE_CURRENTS`.
+
+    Raises
+    ------
+    InputError
     """
     if name not in ENGINES:
         raise InputError(f"unknown engine {name!r}; {near_name_hint(name, ENGINES)}.")
+    if name == "nest":
+        import_module(ENGINES[name]).refuse_what_nest_lacks(equations, after_spike_current)
+    else:
+        find_equations(equations)
 
 
 def check_inputs(circuit, inputs, run):
@@ -157,7 +172,7 @@ def check_inputs(circuit, inputs, run):
 
     Parameters
     ----------
-    circuit : Circuit
+    circuit : Circuit or nest.CircuitFolder
     inputs : dict of source ("lgn", "bkg") -> SpikeTrains
     run : Run
 
@@ -203,21 +218,24 @@ def find_equations(name):
     return EQUATION_SETS[name]
 
 
-def run_engine(name, circuit, inputs, run, progress=None, equations=DEFAULT_EQUATIONS):
+def run_engine(name, circuit, inputs, run, progress=None, equations=DEFAULT_EQUATIONS, processes=None):
     """Simulate with the engine of that name; only the engine that runs is imported.
 
     Parameters
     ----------
     name : str
         ``"torch"``, ``"brian"`` (in this process, numpy), ``"brian-cpp"`` or
-        ``"brian-cuda"`` (compiled standalone projects).
-    circuit : Circuit
+        ``"brian-cuda"`` (compiled standalone projects), ``"nest"`` (processes of its own).
+    circuit : Circuit or nest.CircuitFolder
+        A folder is for ``"nest"`` only.
     inputs : dict of source ("lgn", "bkg") -> SpikeTrains
     run : Run
     progress : callable, optional
-        Called with (name, steps done, steps in all) by engines that can tell: torch.
+        Called with (name, steps done, steps in all) by engines that can tell: torch and nest.
     equations : str
         A key of `equations.EQUATION_SETS`.
+    processes : nest.Processes, optional
+        What ``"nest"`` runs on.
 
     Returns
     -------
@@ -228,19 +246,18 @@ def run_engine(name, circuit, inputs, run, progress=None, equations=DEFAULT_EQUA
     Raises
     ------
     InputError
-        Unknown engine or equations, or see `check_inputs`.
+        Unknown engine or equations, what the engine cannot solve, or see `check_inputs`.
     """
-    check_engine(name)
+    check_engine(name, equations, run.after_spike_current)
     check_inputs(circuit, inputs, run)
-    equation_set = find_equations(equations)(circuit.n_receptors)
     simulate = import_module(ENGINES[name]).simulate
-    if name == "torch":
-        options = {"progress": lambda done: progress(name, done, run.n_steps)} if progress else {}
-    elif name == "brian":
-        options = {"target": "numpy"}  # cython is as fast once compiled, which takes it minutes
+    tell = {"progress": lambda done: progress(name, done, run.n_steps)} if progress else {}
+    if name == "nest":
+        recording = simulate(circuit, inputs, run, equations=equations, processes=processes, **tell)
     else:
-        options = {"target": name.removeprefix("brian-")}
-    recording = simulate(circuit, inputs, run, equation_set=equation_set, **options)
+        options = tell if name == "torch" else {"target": _BRIAN_TARGETS[name]}
+        equation_set = find_equations(equations)(circuit.n_receptors)
+        recording = simulate(circuit, inputs, run, equation_set=equation_set, **options)
+        recording.settings["rounded_delays"] = rounded_delays(circuit, run.dt)
     _check_finite(recording.v, recording.v_ids)
-    settings = {"equations": equations, "rounded_delays": rounded_delays(circuit, run.dt)}
-    return dataclasses.replace(recording, engine=name, settings=recording.settings | settings)
+    return dataclasses.replace(recording, engine=name, settings=recording.settings | {"equations": equations})

@@ -15,6 +15,25 @@ class InputError(TwinCortexError):
     exit_code = 2
 
 
+class FileError(InputError):
+    """Something in a file is not what it has to be; carries the place, for lists of findings.
+
+    Attributes
+    ----------
+    file : str or None
+    dataset : str or None
+        Name inside an HDF5 file, column of a table or entry of a JSON file.
+    index : tuple of int
+        First offending rows.
+    """
+
+    def __init__(self, message, file=None, dataset=None, index=()):
+        super().__init__(message)
+        self.file = None if file is None else str(file)
+        self.dataset = dataset
+        self.index = tuple(int(i) for i in index[:5])
+
+
 class DivergedError(TwinCortexError):
     """A simulation or a training run produced values that are not finite."""
 
@@ -25,6 +44,15 @@ class OutOfMemoryError(TwinCortexError):
     """The work does not fit in the memory of the machine or of the device."""
 
     exit_code = 4
+
+
+def is_out_of_memory(error):
+    """Tell whether an exception of Python, numpy or torch says that memory ran out.
+
+    What torch raises has a type of its own on GPUs only.
+    """
+    signs = ("out of memory", "can't allocate memory")
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in signs)
 
 
 def first_offenders(indices, limit=5):

@@ -6,10 +6,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from twincortex.models.errors import InputError, near_name_hint
+from twincortex.models.errors import FileError, near_name_hint
+from twincortex.models.hdf5_access import CUT, find, names_in, naming, refuse, what_is_missing
 
 _CHUNK = 2**18
-_CUT = "It was cut short or changed after it was written: copy it again from where it is whole, or make it again."
+_LARGEST_ITEM = 8
 
 
 @contextmanager
@@ -22,16 +23,16 @@ def open_hdf5(path):
 
     Raises
     ------
-    InputError
+    FileError
         The file is missing, is not HDF5, was cut short, or a checksum does not fit.
     """
     if not Path(path).is_file():
-        raise InputError(f"{path} does not exist. Expected an HDF5 file; check the path.")
+        raise FileError(f"{path} does not exist. Expected an HDF5 file; check the path.", path)
     try:
         with h5py.File(path, "r") as file:
             yield file
     except (OSError, RuntimeError) as error:
-        raise InputError(f"{path} cannot be read as HDF5: {error}. {_CUT}") from error
+        raise FileError(f"{path} cannot be read as HDF5: {error}. {CUT}", path) from error
 
 
 def read_group(parent, name):
@@ -44,20 +45,17 @@ def read_group(parent, name):
 
     Raises
     ------
-    InputError
-        No such group; the message suggests the nearest name.
+    FileError
+        No such group in this file; the message suggests the nearest name.
     """
-    group = parent.get(name)
-    where = f"{parent.file.filename}:{parent.name}"
+    group = find(parent, name)
     if not isinstance(group, h5py.Group):
-        raise InputError(f"{where} holds no group {name!r}; {near_name_hint(name, parent)}.")
-    if group.file.filename != parent.file.filename:
-        raise InputError(f"{where}: group {name!r} lies in another file. Copy the data into this file.")
+        refuse(parent, "", f"holds no group {name!r}; {near_name_hint(name, names_in(parent))}.")
     return group
 
 
-def read_dataset(group, name, length=None, integer=False):
-    """Read a whole numeric dataset and check its length.
+def find_dataset(group, name, length=None, integer=False, ndim=1, may_be_unwritten=False):
+    """Find a dataset of numbers and check that reading it is safe.
 
     Parameters
     ----------
@@ -67,6 +65,73 @@ def read_dataset(group, name, length=None, integer=False):
         Expected number of rows.
     integer : bool
         Expect whole numbers.
+    ndim : int
+        Expected number of dimensions.
+    may_be_unwritten : bool
+        Accept a dataset of the expected length that was created and never filled.
+
+    Returns
+    -------
+    h5py.Dataset
+        To be read with `read_rows`.
+
+    Raises
+    ------
+    FileError
+        No such dataset, not numbers, another length or shape, data in another file or never written.
+    """
+    dataset = find(group, name)
+    if not isinstance(dataset, h5py.Dataset):
+        refuse(group, name, f"is missing; {near_name_hint(name, names_in(group))}.")
+    _refuse_other_files(group, name, dataset)
+    with naming(group, name):
+        dtype, shape = dataset.dtype, dataset.shape
+    if dtype.kind not in ("iu" if integer else "iuf") or dtype.itemsize > _LARGEST_ITEM or len(shape or ()) != ndim:
+        expected = f"an array of {'whole ' if integer else ''}numbers with {ndim} dimension{'s' * (ndim > 1)}"
+        refuse(group, name, f"has type {dtype}, shape {shape}; expected {expected}. {CUT}")
+    if length is not None and shape[0] != length:
+        refuse(group, name, f"has {shape[0]:,} entries; expected {length:,} as in its neighbors. {CUT}")
+    with naming(group, name):
+        is_unwritten = length is not None and dataset.id.get_storage_size() == 0
+        missing = None if is_unwritten and may_be_unwritten else what_is_missing(dataset)
+    if missing:
+        refuse(group, name, f"{missing}. {CUT}")
+    return dataset
+
+
+def _refuse_other_files(group, name, dataset):
+    with naming(group, name):
+        refers = dataset.is_virtual or dataset.external
+    if refers:
+        refuse(group, name, "refers to another file. Copy the data into this file.")
+
+
+def read_rows(dataset, rows=slice(None)):
+    """Read rows of a dataset.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+        Of `find_dataset`.
+    rows : slice
+
+    Returns
+    -------
+    array
+        In the byte order of this machine.
+    """
+    with naming(dataset):
+        values = dataset[rows]
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
+def read_dataset(group, name, length=None, integer=False, ndim=1):
+    """Read a whole numeric dataset and check its length.
+
+    Parameters
+    ----------
+    group, name, length, integer, ndim
+        See `find_dataset`.
 
     Returns
     -------
@@ -74,21 +139,76 @@ def read_dataset(group, name, length=None, integer=False):
 
     Raises
     ------
-    InputError
-        No such dataset, not numbers, or another length.
+    FileError
+        See `find_dataset`.
     """
-    where = f"{group.file.filename}:{group.name}/{name}"
-    dataset = group.get(name)
-    if not isinstance(dataset, h5py.Dataset):
-        raise InputError(f"{where} is missing; {near_name_hint(name, group)}.")
-    if dataset.is_virtual or dataset.external or dataset.file.filename != group.file.filename:
-        raise InputError(f"{where} refers to another file. Copy the data into this file.")
-    if dataset.dtype.kind not in ("iu" if integer else "iuf") or dataset.ndim == 0:
-        numbers = "whole numbers" if integer else "numbers"
-        raise InputError(f"{where} has type {dataset.dtype}, shape {dataset.shape}; expected an array of {numbers}.")
-    if length is not None and len(dataset) != length:
-        raise InputError(f"{where} has {len(dataset):,} entries; expected {length:,} as in its neighbors. {_CUT}")
-    return dataset[...]
+    return read_rows(find_dataset(group, name, length, integer, ndim))
+
+
+def is_text(group, name):
+    """Whether a dataset holds text."""
+    dataset = find(group, name)
+    with naming(group, name):
+        return isinstance(dataset, h5py.Dataset) and h5py.check_string_dtype(dataset.dtype) is not None
+
+
+def read_text(group, name, length=None):
+    """Read a dataset of text.
+
+    Parameters
+    ----------
+    group : h5py.Group
+    name : str
+    length : int, optional
+        Expected number of entries.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    FileError
+        No such dataset, not text, or another length.
+    """
+    if not is_text(group, name):
+        refuse(group, name, "is missing or does not hold text. Expected one entry of text per row.")
+    dataset = find(group, name)
+    _refuse_other_files(group, name, dataset)
+    with naming(group, name):
+        missing = what_is_missing(dataset)
+        fits = len(dataset.shape or ()) == 1 and length in (None, dataset.shape[0])
+    if missing or not fits:
+        refuse(group, name, f"{missing or f'has shape {dataset.shape}; expected {length} entries'}. {CUT}")
+    with naming(group, name):
+        return [value.decode() for value in dataset[()]]
+
+
+def read_attribute(thing, name):
+    """Read an attribute of a file, group or dataset.
+
+    Parameters
+    ----------
+    thing : h5py.File, h5py.Group or h5py.Dataset
+    name : str
+
+    Returns
+    -------
+    str, number or array, or None
+        Text as str; None where there is no such attribute.
+
+    Raises
+    ------
+    FileError
+        The attribute is there and cannot be read.
+    """
+    with naming(thing, f"@{name}"):
+        if name not in thing.attrs:
+            return None
+        value = thing.attrs[name]
+        if isinstance(value, np.ndarray) and value.size == 1 and value.dtype.kind in "SOU":
+            value = value.reshape(-1)[0]
+        return value.decode() if isinstance(value, bytes) else value
 
 
 def write_dataset(group, name, values, **attributes):
@@ -108,10 +228,12 @@ def write_dataset(group, name, values, **attributes):
     dataset.attrs.update(attributes)
 
 
-def create_dataset(group, name, shape, dtype):
+def create_dataset(group, name, shape, dtype, **attributes):
     """Create a dataset of numbers with checksums, to be filled slice by slice; what is never filled reads as 0."""
     chunks = (min(shape[0], _CHUNK), *shape[1:]) if shape[0] else True
-    return group.create_dataset(name, shape=shape, dtype=dtype, fletcher32=True, chunks=chunks)
+    dataset = group.create_dataset(name, shape=shape, dtype=dtype, fletcher32=True, chunks=chunks)
+    dataset.attrs.update(attributes)
+    return dataset
 
 
 def mark_as_sonata(file):

@@ -7,7 +7,7 @@ import scipy.special
 
 from twincortex.models.errors import InputError, first_offenders
 from twincortex.models.lgn_filters import build_subunits
-from twincortex.models.randomness import philox, stream_key
+from twincortex.models.randomness import philox, splitmix64, stream_key
 from twincortex.models.spikes import SpikeTrains
 from twincortex.models.stimuli import FRAME, N_COLUMNS, N_ROWS, DriftingGrating, Gray, pixel_centres
 
@@ -226,7 +226,8 @@ def lgn_spikes(rates, *, seed, trial=0):
         place, count = _poisson_counts(counting.random(expected.shape), expected)
         frame, unit = np.divmod(np.repeat(place, count), n_units)
         earlier = np.arange(len(frame)) - np.repeat(np.cumsum(count) - count, count)
-        tick = 1 + _splitmix64(timing, start + frame, unit, earlier) % np.uint64(_TICKS)
+        bits = splitmix64(splitmix64(splitmix64(timing, start + frame), unit), earlier)
+        tick = 1 + bits % np.uint64(_TICKS)
         times.append((_TICKS * (start + frame) + tick.astype(np.int64)) / _TICKS * FRAME)
         node_ids.append(unit)
     return SpikeTrains("lgn", n_units, np.concatenate(times), np.concatenate(node_ids))
@@ -242,13 +243,3 @@ def _poisson_counts(uniform, expected):
         if not is_more.any():
             return place[count > 0], count[count > 0]
         count += is_more
-
-
-def _splitmix64(key, *counters):
-    """64 random bits that belong to a key and a row of counters, (n,) uint64 array; as hashed_draws.splitmix64."""
-    for counter in counters:
-        bits = key + (counter.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-        bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        key = bits ^ (bits >> np.uint64(31))
-    return key

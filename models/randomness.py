@@ -8,6 +8,11 @@ import hashlib
 
 import numpy as np
 
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MULTIPLY_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MULTIPLY_2 = np.uint64(0x94D049BB133111EB)
+_ONE, _SHIFT_1, _SHIFT_2, _SHIFT_3 = np.uint64(1), np.uint64(30), np.uint64(27), np.uint64(31)
+
 
 def _digest(seed, purpose, n_bytes):
     return hashlib.blake2b(f"{int(seed)}/{purpose}".encode(), digest_size=n_bytes).digest()
@@ -60,3 +65,27 @@ def stream_key(seed, purpose):
     numpy.uint64
     """
     return np.frombuffer(_digest(seed, purpose, 8), dtype=np.uint64)[0]
+
+
+def splitmix64(key, counter):
+    """Draw number ``counter`` of the SplitMix64 stream ``key``: 64 random bits, also good as the key of a sub-stream.
+
+    Compiled kernels use the same function, one draw at a time (``column.hashed_draws``).
+
+    Parameters
+    ----------
+    key : numpy.uint64 or (n,) uint64 array
+    counter : (n,) int array
+
+    Returns
+    -------
+    (n,) uint64 array
+
+    Source
+    ------
+    Steele, Lea & Flood (2014) Fast splittable pseudorandom number generators, Fig. 16 and 17.
+    """
+    bits = key + (np.uint64(counter) + _ONE) * _GOLDEN
+    bits = (bits ^ (bits >> _SHIFT_1)) * _MULTIPLY_1
+    bits = (bits ^ (bits >> _SHIFT_2)) * _MULTIPLY_2
+    return bits ^ (bits >> _SHIFT_3)

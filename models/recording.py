@@ -4,12 +4,12 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from twincortex.models.atomic_output import new_folder
 from twincortex.models.errors import InputError, near_name_hint
 from twincortex.models.hdf5 import mark_as_sonata, open_hdf5, read_dataset, read_group, write_dataset
+from twincortex.models.hdf5_writing import hdf5_to_write
 from twincortex.models.spikes import SpikeTrains, read_spikes, write_spikes
 
 AFTER_SPIKE_CURRENTS = ("exact", "step_mean")
@@ -137,7 +137,7 @@ def write_recording(recording, folder, overwrite=False):
 def _write_v(path, recording):
     # SONATA's report layout in float64: libsonata's reader takes float32 only, but comparing engines needs all digits.
     ids = np.asarray(recording.v_ids)
-    with h5py.File(path, "w") as file:
+    with hdf5_to_write(path) as file:
         mark_as_sonata(file)
         report = file.create_group("report/v1")
         write_dataset(report, "data", np.asarray(recording.v, dtype=np.float64), units="mV")
@@ -176,7 +176,7 @@ def read_recording(folder):
     spikes = read_spikes(folder / "spikes.h5", "v1")
     with open_hdf5(folder / "v.h5") as file:
         report = read_group(file, "report/v1")
-        v = read_dataset(report, "data", length=Run(facts["duration"], facts["dt"]).n_steps)
+        v = read_dataset(report, "data", length=Run(facts["duration"], facts["dt"]).n_steps, ndim=2)
         ids = read_dataset(read_group(report, "mapping"), "node_ids", integer=True).astype(np.int64)
     if v.ndim != 2 or v.shape[1] != len(ids):
         raise InputError(

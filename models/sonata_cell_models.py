@@ -1,19 +1,24 @@
-"""Cell models as JSON files in NEST's words, one per node type."""
+"""Cell models of our circuits as JSON files in NEST's words, one per node type, written and read exactly."""
 
 import json
+import re
 from itertools import count
 
 import numpy as np
 
-from twincortex.models.circuit import NodeTypes
-from twincortex.models.errors import InputError, near_name_hint
+from twincortex.models.errors import FileError
+from twincortex.models.sonata_cell_parameters import (
+    AFTER_SPIKE_WORDS,
+    OURS,
+    RECEPTOR_WORDS,
+    SCALARS,
+    Parameters,
+    Receptors,
+)
+from twincortex.models.sonata_point_models import refuse_moving_threshold
 from twincortex.models.sonata_tables import inside, read_json
 
-_SCALARS = ("V_th", "E_L", "V_reset", "g", "C_m", "t_ref")
-_LISTS = {"asc_decay": "asc_decay", "asc_amp": "asc_amps", "asc_r": "asc_r"}
-_RECEPTOR_WORDS = {"tau_fast": "tau_syn_fast", "tau_slow": "tau_syn_slow", "amp_slow": "amp_slow"}
-# Parameters that NEST's model lacks stand in an object of this name, where they cannot collide with NEST's words.
-_OURS = "twincortex"
+_NAME = re.compile(r"[A-Za-z]\w{0,63}", re.ASCII)
 
 
 def cell_model_file(node_type_id):
@@ -37,93 +42,140 @@ def write_cell_models(folder, node_types):
 def _cell_model(node_types, row):
     parameters = {name: values[row] for name, values in node_types.parameters.items()}
     model = {"V_m": parameters["E_L"]} if "E_L" in parameters else {}
-    model |= {name: parameters.pop(name) for name in _SCALARS if name in parameters}
-    for stem, word in _LISTS.items():
+    model |= {name: parameters.pop(name) for name in SCALARS if name in parameters}
+    for stem, word in AFTER_SPIKE_WORDS.items():
         n_values = next(j for j in count() if f"{stem}_{j}" not in parameters)
         model |= {word: [parameters.pop(f"{stem}_{j}") for j in range(n_values)]} if n_values else {}
     model["asc_init"] = [0.0] * len(model.get("asc_amps", ()))
     receptors = {name: values[row].tolist() for name, values in node_types.receptor_parameters.items()}
-    model |= {word: receptors.pop(name) for name, word in _RECEPTOR_WORDS.items() if name in receptors}
+    model |= {word: receptors.pop(name) for name, word in RECEPTOR_WORDS.items() if name in receptors}
     model |= {"spike_dependent_threshold": False, "after_spike_currents": True, "adapting_threshold": False}
-    return model | ({_OURS: parameters | receptors} if parameters or receptors else {})
+    return model | ({OURS: parameters | receptors} if parameters or receptors else {})
 
 
-def _names_in(model):
-    """Names of the parameters and of the receptor parameters of a cell model whose circuit does not say them."""
-    lists = [f"{stem}_{j}" for stem, word in _LISTS.items() for j in range(np.size(model.get(word, ())))]
-    ours = model.get(_OURS) if isinstance(model.get(_OURS), dict) else {}
-    ours_per_receptor = [name for name, value in ours.items() if isinstance(value, list)]
-    ours_per_cell = [name for name in ours if name not in ours_per_receptor]
-    return [*_SCALARS, *lists, *ours_per_cell], [*_RECEPTOR_WORDS, *ours_per_receptor]
+def read_cell_model(folder, types, row):
+    """Read the file of one cell model.
+
+    Parameters
+    ----------
+    folder : Path or None
+    types : TypeTable
+    row : int
+
+    Returns
+    -------
+    path : Path
+    content : dict
+
+    Raises
+    ------
+    FileError
+        No file is named, or it is missing or damaged.
+    """
+    name = types.text("dynamics_params")[row]
+    if name is None:
+        raise FileError(
+            f"{types.path}: no dynamics_params for the node type {types.ids[row]}. Expected a cell model file.",
+            types.path,
+            "dynamics_params",
+            [row],
+        )
+    if folder is None:
+        raise FileError(f"{types.path} names {name!r:.80}, but the configuration has no point_neuron_models_dir.")
+    path = inside(folder, name, types.path)
+    return path, read_json(path)
 
 
-def read_cell_models(folder, table, table_path, order):
-    """Read the cell models that a node types table names.
+def read_our_models(folder, types, order):
+    """Read cell models of a circuit that we wrote, exactly as they were.
 
     Parameters
     ----------
     folder : Path
-    table : pandas.DataFrame
-        Index node_type_id, columns pop_name and dynamics_params.
-    table_path : Path
-        Where the table came from, for messages.
+    types : TypeTable
     order : dict
-        Names under ``parameters`` and ``receptor_parameters`` in the circuit's own order; where missing,
-        those of the first cell model.
+        Names under ``parameters`` and ``receptor_parameters`` in the circuit's own order; where missing, those of
+        the first cell model.
 
     Returns
     -------
-    NodeTypes
+    parameters, receptor_parameters : dict
+        As in NodeTypes.
+    receptors : Receptors
 
     Raises
     ------
-    InputError
+    FileError
         A file or a parameter is missing, not a number, or of another length than in the other cell models.
     """
-    models = {str(name): read_json(inside(folder, str(name), table_path)) for name in table.dynamics_params}
-    rows = [(folder / name, models[name]) for name in map(str, table.dynamics_params)]
-    in_first = _names_in(rows[0][1]) if rows else ((), ())
+    models = [Parameters(*read_cell_model(folder, types, row)) for row in range(len(types))]
+    in_first = _names_in(models[0].content) if models else ((), ())
     names, receptor_names = map(order.get, ("parameters", "receptor_parameters"), in_first)
-    return NodeTypes(
-        node_type_id=table.index.to_numpy(dtype=np.int64),
-        pop_name=table.pop_name.to_numpy(dtype=str),
-        parameters={name: _parameter(rows, name) for name in names},
-        receptor_parameters={name: _parameter(rows, name) for name in receptor_names},
+    _refuse_odd_names(types, [*names, *receptor_names])
+    parameters, receptor_parameters = (
+        {name: _column([_our_value(model, name) for model in models], models, name) for name in part}
+        for part in (names, receptor_names)
     )
+    for row, model in enumerate(models):
+        model.take(OURS)
+        _refuse_other_dynamics(model, parameters["E_L"][row] if "E_L" in parameters else None)
+    n_receptors = next((values.shape[1] for values in receptor_parameters.values() if values.ndim == 2), 0)
+    of_type = np.broadcast_to(np.arange(-1, n_receptors)[None, :, None], (len(models), n_receptors + 1, 2))
+    return parameters, receptor_parameters, Receptors(n_receptors, of_type.astype(np.int32), is_plain=True)
 
 
-# Smallest value that has a meaning: a capacitance or a time constant of 0 divides by zero.
-_ABOVE = {"C_m": 0.0, "tau_fast": 0.0, "tau_slow": 0.0}
-_AT_LEAST = {"g": 0.0, "t_ref": 0.0}
+def _refuse_odd_names(types, names):
+    odd = [name for name in names if not isinstance(name, str) or not _NAME.fullmatch(name)]
+    if odd:
+        raise FileError(
+            f"{types.path}: a cell model has a parameter named {odd[0]!r:.80}. Expected a word.", types.path
+        )
 
 
-def _parameter(rows, name):
-    values = [_number(path, model, name) for path, model in rows]
-    for (path, _), value in zip(rows, values, strict=True):
-        if np.any(value <= _ABOVE.get(name, -np.inf)) or np.any(value < _AT_LEAST.get(name, -np.inf)):
-            least = "more than 0" if name in _ABOVE else "0 or more"
-            raise InputError(f"{path}: {_word(name)} is {value}; expected {least}. Correct the file.")
-        if value.shape != values[0].shape or not np.isfinite(value).all():
-            raise InputError(
-                f"{path}: {_word(name)} is {value}; expected finite numbers, as many as in {rows[0][0].name}. "
-                "Correct the file."
-            )
-    return np.array(values)
+def _names_in(content):
+    """Names of the parameters and of the receptor parameters of a cell model whose circuit does not say them."""
+    lists = [f"{stem}_{j}" for stem, word in AFTER_SPIKE_WORDS.items() for j in range(_length(content.get(word, ())))]
+    ours = content.get(OURS) if isinstance(content.get(OURS), dict) else {}
+    per_receptor = [name for name, value in ours.items() if isinstance(value, list)]
+    return [*SCALARS, *lists, *(name for name in ours if name not in per_receptor)], [*RECEPTOR_WORDS, *per_receptor]
 
 
-def _number(path, model, name):
+def _length(value):
+    return len(value) if isinstance(value, list | tuple) else 0
+
+
+def _our_value(model, name):
+    ours = model.content.get(OURS, {})
+    if isinstance(ours, dict) and name in ours:
+        return Parameters(model.path, ours).numbers(name)
     stem, _, index = name.rpartition("_")
-    try:
-        if name in model.get(_OURS, ()):
-            value = model[_OURS][name]
-        else:
-            value = model[_word(name)][int(index)] if stem in _LISTS else model[_word(name)]
-        return np.asarray(value, dtype=np.float64)
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        where = f"{_word(name)}[{index}]" if stem in _LISTS else _word(name)
-        raise InputError(f"{path}: no number for {where}; {near_name_hint(_word(name), model)}.") from error
+    if stem not in AFTER_SPIKE_WORDS or not index.isdecimal():
+        return model.numbers(name, RECEPTOR_WORDS.get(name, name))
+    word = AFTER_SPIKE_WORDS[stem]
+    values = model.numbers(name, word)
+    if values.ndim != 1 or int(index) >= len(values):
+        raise model.error(word, f"no number for {word}[{index}]; it holds {values}.")
+    return values[int(index)]
 
 
-def _word(name):
-    """NEST's word: ``asc_amps`` for ``asc_amp_0``."""
-    return _LISTS.get(name.rpartition("_")[0]) or _RECEPTOR_WORDS.get(name, name)
+def _column(values, models, name):
+    for model, value in zip(models, values, strict=True):
+        if np.shape(value) != np.shape(values[0]):
+            word = RECEPTOR_WORDS.get(name, name)
+            raise model.error(
+                word,
+                f"{word} is {value}; expected finite numbers, as many as in {models[0].path.name}. Correct the file.",
+            )
+    return np.array(values, dtype=np.float64)
+
+
+def _refuse_other_dynamics(model, e_l):
+    """Refuse what the engines would not do, although NEST would."""
+    refuse_moving_threshold(model, [])
+    if not model.flag("after_spike_currents", True):
+        raise model.error("after_spike_currents", "after_spike_currents is false; expected true. Restore the file.")
+    if "asc_init" in model and np.any(model.numbers("asc_init")):
+        raise model.error("asc_init", "asc_init is not 0; every engine here starts without after-spike currents.")
+    if "V_m" in model and e_l is not None and np.any(model.numbers("V_m") != e_l):
+        raise model.error("V_m", f"V_m is {model.take('V_m')}, E_L is {e_l}; every engine here starts at E_L.")
+    model.refuse_rest([])

@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from twincortex.models.errors import InputError
+from twincortex.models.errors import FileError, InputError
 from twincortex.models.sonata_configuration import CONFIG
 from twincortex.models.sonata_tables import inside, read_json
 
@@ -51,23 +51,52 @@ def check_files(root):
     ------
     InputError
     """
-    if not (root / CHECKSUMS).is_file():
-        return {}
-    checksums = read_json(root / CHECKSUMS)
-    for name, written in checksums.get("files", {}).items():
+    for error in changed_files(root):
+        raise error
+    return _read_checksums(root)
+
+
+def changed_files(root):
+    """Compare the files of a folder with their fingerprints.
+
+    Parameters
+    ----------
+    root : Path
+
+    Yields
+    ------
+    FileError
+        One per file that is missing, cut short or changed.
+    """
+    for name, written in _read_checksums(root).get("files", {}).items():
         path = inside(root, name, root / CHECKSUMS)
         if not path.is_file():
-            raise InputError(f"{path} is missing. Copy the whole circuit again, or build it again.")
-        size = path.stat().st_size
-        if size != written.get("bytes"):
-            raise InputError(
-                f"{path} has {size:,} bytes, but {written.get('bytes', 0):,} were written. It was cut short or "
-                "changed: copy the circuit again, or build it again."
+            yield FileError(f"{path} is missing. Copy the whole circuit again, or build it again.", path)
+        elif (size := path.stat().st_size) != written["bytes"]:
+            yield FileError(
+                f"{path} has {size:,} bytes, but {written['bytes']:,} were written. It was cut short or changed: copy "
+                "the circuit again, or build it again.",
+                path,
             )
-        if _fingerprint(path) != written:
-            raise InputError(
-                f"{path} was changed after it was written. Restore it; or, if the change is meant, delete {CHECKSUMS}."
+        elif _fingerprint(path) != written:
+            yield FileError(
+                f"{path} was changed after it was written. Restore it; or, if the change is meant, delete {CHECKSUMS}.",
+                path,
             )
+
+
+def _read_checksums(root):
+    path = root / CHECKSUMS
+    if not path.exists():
+        return {}
+    checksums = read_json(path)
+    files = checksums.get("files", {})
+    are_fingerprints = isinstance(files, dict) and all(
+        isinstance(written, dict) and isinstance(written.get("bytes"), int) for written in files.values()
+    )
+    hashes = [checksums.get(name) for name in ("topology_hash", "weights_hash")]
+    if not are_fingerprints or not all(value is None or isinstance(value, str) for value in hashes):
+        raise FileError(f"{path} is damaged: expected hashes, and bytes of each file. Restore it, or delete it.", path)
     return checksums
 
 

@@ -13,10 +13,9 @@ import pandas as pd
 
 from twincortex.models.circuit import Circuit, Projection
 from twincortex.models.parameters import read_populations, receptor_layout
+from twincortex.models.sonata_edge_columns import Edges, mark_combinations
 from twincortex.models.sonata_tables import write_type_table
 
-# Edges are written this many at a time, so the columns of the file never stand in memory beside the circuit.
-_SLICE = 2**22
 _FIRST_TYPE_ID = 100
 
 
@@ -41,47 +40,33 @@ class EdgeTypes:
         return np.unique(self.circuit.node_types.pop_name)
 
     @cached_property
-    def _population_of_source(self):
-        if self.projection.source != "v1":
-            return np.zeros(self.projection.n_sources, dtype=np.int64)
-        of_type = np.searchsorted(self.source_populations, self.circuit.node_types.pop_name)
-        return of_type[self.circuit.nodes.type_index]
+    def edges(self):
+        """What `sonata_edge_columns` computes the columns of the edge file from, an Edges."""
+        projection, nodes = self.projection, self.circuit.nodes
+        population = np.zeros(projection.n_sources, dtype=np.int64)
+        if projection.source == "v1":
+            population = np.searchsorted(self.source_populations, self.circuit.node_types.pop_name)[nodes.type_index]
+        arrays = projection.indptr, projection.target, projection.delay_code, population, nodes.type_index
+        return Edges(*map(np.ascontiguousarray, arrays), self.circuit.n_receptors)
 
-    @property
-    def _shape(self):
+    @cached_property
+    def _occurs(self):
         n_types = len(self.circuit.node_types.node_type_id)
-        return len(self.source_populations), n_types, self.circuit.n_receptors, len(self.projection.delay_ms)
-
-    def keys(self, start, stop):
-        """Number the combination (population, cell model, receptor, delay) of edges start to stop, (n,) int64."""
-        posts, receptors = np.divmod(self.projection.target[start:stop], self.circuit.n_receptors)
-        populations = self._population_of_source[sources_between(self.projection, start, stop)]
-        types = self.circuit.nodes.type_index[posts]
-        return np.ravel_multi_index(
-            (populations, types, receptors, self.projection.delay_code[start:stop]), self._shape
-        )
+        n_receptors, n_delays = self.circuit.n_receptors, len(self.projection.delay_ms)
+        occurs = np.zeros((len(self.source_populations), n_types, n_receptors, n_delays), dtype=bool)
+        mark_combinations(self.edges, occurs)
+        return occurs
 
     @cached_property
-    def present(self):
-        """Keys that occur, ascending; edge type ids count them from 100."""
-        occurs = np.zeros(np.prod(self._shape), dtype=bool)
-        for start, stop in slices(self.projection.n_edges):
-            occurs[self.keys(start, stop)] = True
-        return np.flatnonzero(occurs)
-
-    @cached_property
-    def _id_of_key(self):
-        ids = np.zeros(np.prod(self._shape), dtype=np.uint32)
-        ids[self.present] = np.arange(len(self.present)) + _FIRST_TYPE_ID
+    def ids(self):
+        """Edge type id of every combination, (n_populations, n_types, n_receptors, n_delays) uint32; 0 where unused."""
+        ids = np.zeros(self._occurs.shape, dtype=np.uint32)
+        ids[self._occurs] = np.arange(np.count_nonzero(self._occurs)) + _FIRST_TYPE_ID
         return ids
-
-    def ids(self, start, stop):
-        """Edge type ids of edges start to stop, (n,) uint32."""
-        return self._id_of_key[self.keys(start, stop)]
 
     def table(self):
         """Edge types as the rows of a SONATA edge types file, with the receptor index in a column of its own."""
-        populations, types, receptors, delays = np.unravel_index(self.present, self._shape)
+        populations, types, receptors, delays = np.nonzero(self._occurs)
         names = self.source_populations[populations]
         node_types = self.circuit.node_types
         pre = _synapse_classes(self.source_populations)[populations]
@@ -89,7 +74,7 @@ class EdgeTypes:
         queries = np.char.add(np.char.add("pop_name=='", names), "'") if self.projection.source == "v1" else "*"
         return pd.DataFrame(
             {
-                "edge_type_id": np.arange(len(self.present)) + _FIRST_TYPE_ID,
+                "edge_type_id": self.ids[self._occurs],
                 "target_query": [f"node_type_id=='{id_}'" for id_ in node_types.node_type_id[types]],
                 "source_query": queries,
                 "dynamics_params": [_synapse_file(*row) for row in zip(pre, post, receptors, strict=True)],
@@ -112,20 +97,6 @@ def _synapse_file(pre, post, receptor):
     # Circuits that do not follow the receptor layout of the column name the receptor.
     usual = receptor_layout().index.get((pre, post)) == receptor
     return f"{pre}_to_{post}.json" if usual else f"{pre}_to_{post}_receptor{receptor + 1}.json"
-
-
-def slices(n_edges):
-    """Yield (start, stop) of consecutive slices of edges that fit in memory beside the circuit."""
-    for start in range(0, n_edges, _SLICE):
-        yield start, min(start + _SLICE, n_edges)
-
-
-def sources_between(projection, start, stop):
-    """Presynaptic units of edges start to stop, (n,) int64."""
-    first = np.searchsorted(projection.indptr, start, side="right") - 1
-    last = np.searchsorted(projection.indptr, stop, side="left")
-    bounds = np.clip(projection.indptr[first : last + 1], start, stop)
-    return np.repeat(np.arange(first, last), np.diff(bounds))
 
 
 def write_edge_types(path, synapse_folder, edge_types):

@@ -3,23 +3,21 @@
 import json
 import re
 
-import h5py
 import numpy as np
 import pandas as pd
 
-from twincortex.models.circuit import Nodes
-from twincortex.models.errors import InputError, first_offenders, near_name_hint
-from twincortex.models.hdf5 import open_hdf5, read_dataset, read_group, write_dataset
-from twincortex.models.parameters import read_populations
-from twincortex.models.sonata_cell_models import cell_model_file, read_cell_models, write_cell_models
-from twincortex.models.sonata_tables import read_type_table, stamp_provenance, write_type_table
+from twincortex.models.hdf5 import write_dataset
+from twincortex.models.hdf5_writing import hdf5_to_write
+from twincortex.models.parameters import read_external_inputs, read_populations
+from twincortex.models.sonata_cell_models import cell_model_file, write_cell_models
+from twincortex.models.sonata_tables import stamp_provenance, write_type_table
 
 _FIRST_TYPE_ID = 100
-_NODE_WORDS = {"x": "x", "y": "y", "z": "z", "tuning_angle": "tuning_angle", "target_size": "target_sizes"}
+NODE_WORDS = {"x": "x", "y": "y", "z": "z", "tuning_angle": "tuning_angle", "target_size": "target_sizes"}
 _SUBUNIT_WORDS = {"w": "weight", "kpeak": "kpeaks", "delay": "delay"}
 _SUBUNIT_COLUMNS = ["w0", "w1", "kpeak0", "kpeak1", "delay0", "delay1"]
-_LGN_COLUMNS = ["model", "x", "y", "spatial_size", *_SUBUNIT_COLUMNS]
-_LGN_COLUMNS += [*(f"{name}_non_dom" for name in _SUBUNIT_COLUMNS), "tuning_angle", "separation"]
+LGN_COLUMNS = ["model", "x", "y", "spatial_size", *_SUBUNIT_COLUMNS]
+LGN_COLUMNS += [*(f"{name}_non_dom" for name in _SUBUNIT_COLUMNS), "tuning_angle", "separation"]
 
 
 def write_v1_nodes(network, cell_models, circuit):
@@ -32,15 +30,26 @@ def write_v1_nodes(network, cell_models, circuit):
     circuit : Circuit
     """
     nodes, types = circuit.nodes, circuit.node_types
-    columns = {word: getattr(nodes, name) for name, word in _NODE_WORDS.items()}
+    columns, gaps = _node_columns(nodes)
     order = {"parameters": [*types.parameters], "receptor_parameters": [*types.receptor_parameters]}
+    if gaps or len(columns) < len(NODE_WORDS):
+        order |= {"nodes": [*columns], "gaps": gaps}
     units = "x, y, z: um (y: minus the depth); tuning_angle: degrees; target_sizes: synapses"
-    with h5py.File(network / "v1_nodes.h5", "w") as file:
+    with hdf5_to_write(network / "v1_nodes.h5") as file:
         stamp_provenance(file, circuit, units)
         group = _write_population(file, "v1", types.node_type_id[nodes.type_index], columns)
         group.attrs["column_order"] = json.dumps(order)
     write_type_table(network / "v1_node_types.csv", _v1_type_table(types))
     write_cell_models(cell_models, types)
+
+
+def _node_columns(nodes):
+    """Columns of which at least one value is known, and the words of those that have gaps (NaN)."""
+    columns = {word: getattr(nodes, name) for name, word in NODE_WORDS.items()}
+    known = {word: ~np.isnan(values) for word, values in columns.items()}
+    known[NODE_WORDS["target_size"]] = nodes.target_size > 0
+    columns = {word: values for word, values in columns.items() if known[word].any() or not len(values)}
+    return columns, [word for word, values in columns.items() if np.isnan(values).any()]
 
 
 def _v1_type_table(types):
@@ -51,7 +60,7 @@ def _v1_type_table(types):
         {
             "node_type_id": types.node_type_id,
             "pop_name": types.pop_name,
-            "ei": populations.ei.to_numpy(),
+            "ei": populations.ei.to_numpy() if types.ei is None else np.where(types.ei == "", "NULL", types.ei),
             "location": location.to_numpy(),
             "model_type": "point_process",
             "model_template": "nest:glif_psc_double_alpha",
@@ -64,47 +73,8 @@ def _v1_type_table(types):
     )
 
 
-def read_v1_nodes(path, types_path, cell_models):
-    """Read the neurons and their cell models.
-
-    Parameters
-    ----------
-    path, types_path : Path
-        HDF5 file and node types CSV.
-    cell_models : Path
-        Folder of the cell model files.
-
-    Returns
-    -------
-    nodes : Nodes
-    node_types : NodeTypes
-
-    Raises
-    ------
-    InputError
-        Datasets or parameters missing or cut, node types unknown, values not finite.
-    """
-    table = read_type_table(types_path, "node_type_id", {"pop_name": str, "dynamics_params": str})
-    with open_hdf5(path) as file:
-        type_index, columns, group = _read_population(file, "v1", table, types_path)
-        order = json.loads(group.attrs.get("column_order", "{}"))
-    missing = [word for word in _NODE_WORDS.values() if word not in columns]
-    if missing:
-        raise InputError(f"{path}:/nodes/v1/0/{missing[0]} is missing; {near_name_hint(missing[0], columns)}.")
-    nodes = {name: np.asarray(columns[word], dtype=np.float64) for name, word in _NODE_WORDS.items()}
-    for name, values in nodes.items():
-        bad = np.flatnonzero(~np.isfinite(values))
-        if len(bad):
-            raise InputError(
-                f"{path}:/nodes/v1/0/{_NODE_WORDS[name]}[{first_offenders(bad)}] is not finite. Repair it."
-            )
-    nodes["target_size"] = nodes["target_size"].astype(np.int32)
-    node_types = read_cell_models(cell_models, table, types_path, order)
-    return Nodes(type_index=type_index, **nodes), node_types
-
-
 def write_external_nodes(network, circuit):
-    """Write the LGN units and the background units as virtual nodes.
+    """Write the LGN units, and the other sources of input, as virtual nodes.
 
     Parameters
     ----------
@@ -112,65 +82,42 @@ def write_external_nodes(network, circuit):
         Folder.
     circuit : Circuit
     """
+    for projection in circuit.projections.values():
+        source = projection.source
+        if source == "lgn" and len(circuit.lgn_units.columns):
+            _write_lgn_units(network, circuit)
+        elif source != "v1":
+            with hdf5_to_write(network / f"{source}_nodes.h5") as file:
+                stamp_provenance(file, circuit, "")
+                _write_population(file, source, np.full(projection.n_sources, _FIRST_TYPE_ID), {})
+            ei = "e" if source in read_external_inputs().index else "NULL"
+            write_type_table(network / f"{source}_node_types.csv", _virtual_types(source, [source], "NULL", ei))
+
+
+def _write_lgn_units(network, circuit):
     units = circuit.lgn_units
     models, kind = np.unique(units.model.to_numpy(dtype=str), return_inverse=True)
-    columns = {_lgn_word(name): units[name].to_numpy() for name in units if name != "model"}
+    columns = {lgn_word(name): units[name].to_numpy() for name in units if name != "model"}
     text = "x, y, spatial_size, sf_sep: degrees of visual field; kpeaks, delay: ms; tuning_angle: degrees"
-    with h5py.File(network / "lgn_nodes.h5", "w") as file:
+    with hdf5_to_write(network / "lgn_nodes.h5") as file:
         stamp_provenance(file, circuit, text)
         group = _write_population(file, "lgn", kind + _FIRST_TYPE_ID, columns)
         group.attrs["column_order"] = json.dumps([*units])
-    write_type_table(network / "lgn_node_types.csv", _virtual_types("lgn", models, "LGN"))
-    n_bkg = circuit.projections["bkg_to_v1"].n_sources
-    with h5py.File(network / "bkg_nodes.h5", "w") as file:
-        stamp_provenance(file, circuit, "")
-        _write_population(file, "bkg", np.full(n_bkg, _FIRST_TYPE_ID), {})
-    write_type_table(network / "bkg_node_types.csv", _virtual_types("bkg", ["bkg"], "NULL"))
+    write_type_table(network / "lgn_node_types.csv", _virtual_types("lgn", models, "LGN", "e"))
 
 
-def _virtual_types(population, names, location):
+def _virtual_types(population, names, location, ei):
     ids = np.arange(len(names)) + _FIRST_TYPE_ID
-    columns = {"pop_name": names, "ei": "e", "location": location, "model_type": "virtual", "population": population}
+    columns = {"pop_name": names, "ei": ei, "location": location, "model_type": "virtual", "population": population}
     return pd.DataFrame({"node_type_id": ids, **columns})
 
 
-def _lgn_word(name):
-    """Translate ``kpeak0_non_dom`` into SONATA's ``kpeaks_non_dom_0``."""
+def lgn_word(name):
+    """Name of a column in SONATA: translate ``kpeak0_non_dom`` into SONATA's ``kpeaks_non_dom_0``."""
     match = re.fullmatch(r"(w|kpeak|delay)([01])(_non_dom)?", name)
     if match:
         return f"{_SUBUNIT_WORDS[match[1]]}{match[3] or '_dom'}_{match[2]}"
     return "sf_sep" if name == "separation" else name
-
-
-def read_lgn_units(path, types_path):
-    """Read the LGN units.
-
-    Parameters
-    ----------
-    path, types_path : Path
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per unit, columns as in Circuit.lgn_units.
-    """
-    table = read_type_table(types_path, "node_type_id", {"pop_name": str})
-    with open_hdf5(path) as file:
-        kind, columns, group = _read_population(file, "lgn", table, types_path)
-        order = json.loads(group.attrs.get("column_order", "null")) or _LGN_COLUMNS
-    columns["model"] = table.pop_name.to_numpy(dtype=str)[kind]
-    missing = [name for name in order if _lgn_word(name) not in columns]
-    if missing:
-        word = _lgn_word(missing[0])
-        raise InputError(f"{path}:/nodes/lgn/0/{word} is missing; {near_name_hint(word, columns)}.")
-    return pd.DataFrame({name: columns[_lgn_word(name)] for name in order})
-
-
-def count_background_units(path, types_path):
-    """Number of background units in a node file."""
-    table = read_type_table(types_path, "node_type_id", {})
-    with open_hdf5(path) as file:
-        return len(_read_population(file, "bkg", table, types_path)[0])
 
 
 def _write_population(file, name, type_ids, columns):
@@ -184,22 +131,3 @@ def _write_population(file, name, type_ids, columns):
     for column, values in columns.items():
         write_dataset(properties, column, values)
     return group
-
-
-def _read_population(file, name, table, types_path):
-    group = read_group(file, f"nodes/{name}")
-    type_ids = read_dataset(group, "node_type_id", integer=True)
-    node_ids = read_dataset(group, "node_id", len(type_ids), integer=True)
-    where = f"{file.filename}:{group.name}"
-    if not np.array_equal(node_ids, np.arange(len(node_ids))):
-        raise InputError(f"{where}/node_id: expected 0 to {len(node_ids) - 1} in order. Sort the nodes by id.")
-    type_index = table.index.get_indexer(type_ids)
-    bad = np.flatnonzero(type_index < 0)
-    if len(bad):
-        raise InputError(
-            f"{where}/node_type_id[{first_offenders(bad)}] holds {first_offenders(type_ids[bad])}, which {types_path} "
-            "does not list. Expected every node type there: is the table cut short, or of another circuit?"
-        )
-    properties = read_group(group, "0")
-    columns = {column: read_dataset(properties, column, len(type_ids)) for column in properties}
-    return type_index.astype(np.int32), columns, group

@@ -5,12 +5,11 @@ from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
 from twincortex.models.circuit import validate
-from twincortex.models.errors import InputError, first_offenders, near_name_hint
+from twincortex.models.errors import FileError, InputError, first_offenders
 from twincortex.models.hdf5 import mark_as_sonata
+
+MOST_TEXT_BYTES = 2**28
 
 
 def write_type_table(path, table):
@@ -18,49 +17,38 @@ def write_type_table(path, table):
     table.to_csv(path, sep=" ", index=False, na_rep="NULL")
 
 
-def read_type_table(path, index, columns):
-    """Read a space-separated CSV of node or edge types.
+def read_text_file(path, what, most_bytes=MOST_TEXT_BYTES):
+    """Read a file of text.
 
     Parameters
     ----------
     path : Path
-    index : str
-        ``"node_type_id"`` or ``"edge_type_id"``; unique integers.
-    columns : dict of str -> type
-        Columns that must be there, and what they hold: str or float.
+    what : str
+        What is expected, for the message.
+    most_bytes : int
+        Larger files are refused unread.
 
     Returns
     -------
-    pandas.DataFrame
-        These columns only.
+    str
 
     Raises
     ------
-    InputError
-        The file or a column is missing, a value is not what it has to be, an id occurs twice.
+    FileError
+        The file is missing, no plain file, absurdly large or not UTF-8.
     """
-    if not path.is_file():
-        raise InputError(f"{path} does not exist. Expected a SONATA table of types. Is the circuit complete?")
     try:
-        # As text first: converted by Python, floats come back bit by bit with every version of pandas.
-        table = pd.read_csv(path, sep=" ", dtype=str, keep_default_na=False)
-    except ValueError as error:
-        raise InputError(f"{path} is not a table of types: {error}. Expected columns separated by spaces.") from error
-    typed = {name: _convert(path, table, name, kind) for name, kind in {index: int, **columns}.items()}
-    twice = [id_ for id_, count in Counter(typed[index]).items() if count > 1]
-    if twice:
-        raise InputError(f"{path}: {index} {first_offenders(twice)} occurs twice. Expected each type once.")
-    ids = pd.Index(np.array(typed.pop(index), dtype=np.int64), name=index)
-    return pd.DataFrame(typed, index=ids)
-
-
-def _convert(path, table, column, kind):
-    if column not in table:
-        raise InputError(f"{path} has no column {column!r}; {near_name_hint(column, map(str, table))}.")
-    try:
-        return [kind(value) for value in table[column]]
-    except (ValueError, TypeError, OverflowError) as error:
-        raise InputError(f"{path}: column {column}: {error}. Is the file cut short or damaged?") from error
+        if not path.is_file():
+            raise FileError(
+                f"{path} does not exist. Expected {what}. Is the circuit complete? Copy it again, or build it again.",
+                path,
+            )
+        size = path.stat().st_size
+        if size > most_bytes:
+            raise FileError(f"{path} has {size:,} bytes; expected {what} of at most {most_bytes:,}.", path)
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise FileError(f"{path} cannot be read: {error}. Expected {what}; copy it again.", path) from error
 
 
 def read_json(path):
@@ -76,18 +64,30 @@ def read_json(path):
 
     Raises
     ------
-    InputError
-        The file is missing or damaged.
+    FileError
+        The file is missing or damaged, names an entry twice, or holds numbers that JSON does not know (NaN).
     """
-    if not path.is_file():
-        raise InputError(f"{path} does not exist. Is the circuit complete? Copy it again, or build it again.")
+    text = read_text_file(path, "a JSON file")
     try:
-        content = json.loads(path.read_text())
-    except ValueError as error:
-        raise InputError(f"{path} is not JSON: {error}. Was it cut short? Copy it again, or build it again.") from error
+        content = json.loads(text, object_pairs_hook=_entries_once, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        message = f"{path} is not JSON: {error}. Was it cut short? Copy it again, or build it again."
+        raise FileError(message, path) from error
     if not isinstance(content, dict):
-        raise InputError(f"{path} holds a {type(content).__name__}; expected an object {{...}}.")
+        raise FileError(f"{path} holds a {type(content).__name__}; expected an object {{...}}.", path)
     return content
+
+
+def _entries_once(pairs):
+    entries = dict(pairs)
+    if len(entries) < len(pairs):
+        twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
+        raise ValueError(f"{first_offenders(twice)} occurs twice in one object")
+    return entries
+
+
+def _refuse_constant(name):
+    raise ValueError(f"{name} is no number")
 
 
 def inside(folder, name, where):
@@ -96,6 +96,7 @@ def inside(folder, name, where):
     Parameters
     ----------
     folder : Path
+        Names are relative to it, and it must hold what they name.
     name : str
     where : Path
         File that holds the name, for the message.
@@ -104,9 +105,23 @@ def inside(folder, name, where):
     -------
     Path
     """
-    path = (folder / name).resolve()
-    if not path.is_relative_to(folder.resolve()):
-        raise InputError(f"{where} names {name!r}, outside {folder}. Expected a file inside it; correct the name.")
+    return resolve_inside(folder, folder, name, where)
+
+
+def resolve_inside(folder, root, name, where):
+    """As `inside`, for names relative to a folder that must not leave another one, ``root``."""
+    try:
+        path, root = (folder / name).resolve(), root.resolve()
+        is_inside = path.is_relative_to(root)
+        path.is_file()  # a name that is too long, say, is found here rather than where it is used
+    except (OSError, ValueError, RuntimeError, TypeError) as error:
+        raise FileError(f"{where} names {name!r:.80}, which is no file name: {error}. Correct it.", where) from error
+    if not is_inside:
+        raise FileError(
+            f"{where} names {name!r}, outside {root}. Expected a file inside it; correct the name, or name the folder "
+            "that holds all files with --root.",
+            where,
+        )
     return path
 
 
@@ -122,6 +137,8 @@ def stamp_provenance(file, circuit, units):
     mark_as_sonata(file)
     file.attrs["units"] = units
     file.attrs["generator"] = f"twincortex {version('twincortex')}"
+    if "seed" in circuit.provenance:
+        file.attrs["seed"] = str(circuit.provenance["seed"])  # as text: seeds may have more than 64 bits
     file.attrs["topology_hash"] = circuit.topology_hash
     file.attrs["weights_hash"] = circuit.weights_hash
     file.attrs["provenance"] = json.dumps(circuit.provenance)

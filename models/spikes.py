@@ -7,12 +7,28 @@ import numpy as np
 
 from twincortex.models.atomic_output import new_file
 from twincortex.models.errors import InputError, first_offenders, near_name_hint
-from twincortex.models.hdf5 import mark_as_sonata, open_hdf5, read_dataset, read_group, write_dataset
+from twincortex.models.hdf5 import (
+    find_dataset,
+    mark_as_sonata,
+    open_hdf5,
+    read_attribute,
+    read_dataset,
+    read_group,
+    read_rows,
+    write_dataset,
+)
+from twincortex.models.hdf5_access import names_in, refuse
+from twincortex.models.hdf5_writing import hdf5_to_write
 
 # A stamp may lie this fraction of a step beyond the end of its step: more than t / dt is rounded by.
 _STEP_TOLERANCE = 1e-6
 # Relative error of a stamp (n + 1) dt and of a duration: four roundings of a double.
 ROUNDING = 4 * np.finfo(np.float64).eps
+# What SONATA files, BMTK and NEST call their units of time.
+_MS_PER_UNIT = {
+    **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), 1.0),
+    **dict.fromkeys(("s", "sec", "second", "seconds"), 1e3),
+}
 _SORTING = h5py.enum_dtype({"none": 0, "by_id": 1, "by_time": 2}, basetype="i4")
 
 
@@ -137,7 +153,7 @@ def write_spikes(path, trains):
         Replaced if it exists; never half-written.
     trains : SpikeTrains
     """
-    with new_file(path) as partial, h5py.File(partial, "w") as file:
+    with new_file(path) as partial, hdf5_to_write(partial) as file:
         mark_as_sonata(file)
         group = file.create_group(f"spikes/{trains.population}")
         group.attrs.create("sorting", 2, dtype=_SORTING)
@@ -146,7 +162,7 @@ def write_spikes(path, trains):
         write_dataset(group, "node_ids", trains.node_ids.astype(np.uint64))
 
 
-def read_spikes(path, population=None):
+def read_spikes(path, population=None, n_units=None):
     """Read a SONATA spike file.
 
     Parameters
@@ -154,30 +170,60 @@ def read_spikes(path, population=None):
     path : str or Path
     population : str, optional
         May be left out where the file holds one population only.
+    n_units : int, optional
+        Number of units that the spikes have to be of; files that do not say theirs are taken to be.
 
     Returns
     -------
     SpikeTrains
-        ``n_units`` is the file's own attribute, or largest id + 1 in files that lack it.
+        ``n_units`` is that asked for, or the file's own attribute, or largest id + 1 in files that lack it.
 
     Raises
     ------
     InputError
-        The file is missing, damaged, or lacks the population; times are not in ms or not finite.
+        The file is missing, damaged, lacks the population or has another number of units; times are not in ms or s,
+        or not finite.
     """
     with open_hdf5(path) as file:
-        populations = read_group(file, "spikes")
-        if population is None and len(populations) != 1:
-            raise InputError(f"{path}:/spikes holds the populations {sorted(populations)}. Name the one to read.")
-        name = next(iter(populations)) if population is None else population
-        if name not in populations:
-            raise InputError(f"{path}:/spikes holds no population {name!r}; {near_name_hint(name, populations)}.")
-        group = read_group(populations, name)
-        times = read_dataset(group, "timestamps")
-        node_ids = read_dataset(group, "node_ids", length=len(times), integer=True).astype(np.int64)
-        units = group["timestamps"].attrs.get("units", "ms")
-        units = units.decode() if isinstance(units, bytes) else units
-        n_units = int(group.attrs.get("n_units", node_ids.max(initial=-1) + 1))
-    if units != "ms":
-        raise InputError(f"{path}:/spikes/{name}/timestamps is in {units!r}; expected 'ms'. Convert the times.")
-    return SpikeTrains(name, n_units, times, node_ids)
+        name, group = _find_population(read_group(file, "spikes"), population)
+        timestamps = find_dataset(group, "timestamps")
+        times = read_rows(timestamps)
+        node_ids = read_dataset(group, "node_ids", length=len(times), integer=True)
+        factor = _ms_per_unit(timestamps)
+        written = _n_units(group)
+    if n_units is not None and written not in (None, n_units):
+        raise InputError(
+            f"{path}: spikes of {written:,} units; expected {n_units:,}. Are these the spikes of another circuit?"
+        )
+    if n_units is None:
+        n_units = int(node_ids.max(initial=0)) + bool(len(node_ids)) if written is None else written
+    # Ids beyond int64 would come back negative; either way they are out of range.
+    return SpikeTrains(name, n_units, times if factor == 1 else times * factor, node_ids.astype(np.int64))
+
+
+def _find_population(populations, population):
+    names = names_in(populations)
+    if population is None and len(names) != 1:
+        refuse(populations, "", f"holds the populations {sorted(names)}. Name the one to read.")
+    name = names[0] if population is None else population
+    if name not in names:
+        refuse(populations, "", f"holds no population {name!r}; {near_name_hint(name, names)}.")
+    return name, read_group(populations, name)
+
+
+def _ms_per_unit(timestamps):
+    units = read_attribute(timestamps, "units")
+    units = "ms" if units is None else units
+    if not isinstance(units, str) or units.strip().lower() not in _MS_PER_UNIT:
+        refuse(timestamps, "", f"is in {units!r:.40}; expected 'ms' or 's'. Convert the times.")
+    return _MS_PER_UNIT[units.strip().lower()]
+
+
+def _n_units(group):
+    value = read_attribute(group, "n_units")
+    if value is None:
+        return None
+    is_count = np.ndim(value) == 0 and np.asarray(value).dtype.kind in "iu" and 0 <= value < 2**31
+    if not is_count:
+        refuse(group, "@n_units", f"is {value!r:.40}; expected the number of units. Write the spike file again.")
+    return int(value)

@@ -1,8 +1,10 @@
 """What a machine offers to compiled engines: compiler, CUDA toolkit, cuRAND, GPUs."""
 
+import json
 import os
 import shutil
 import subprocess
+import sys
 import sysconfig
 from pathlib import Path
 
@@ -55,6 +57,28 @@ def missing_tools(cuda=False):
         missing += [] if find_nvcc() else ["nvcc (the CUDA toolkit; or set CUDA_HOME)"]
         missing += [] if find_curand() else ["cuRAND (pip install nvidia-curand)"]
     return missing
+
+
+_ASK_NEST = """
+import json, nest
+print("twincortex:" + json.dumps({"version": nest.__version__, "mpi": nest.build_info["have_mpi"]}))
+"""
+
+
+def find_nest():
+    """Version of NEST and whether it was built with MPI, asked in a process of its own; None where it is missing."""
+    answers = [line for line in run_quietly(sys.executable, "-c", _ASK_NEST).splitlines() if "twincortex:" in line]
+    return json.loads(answers[0].partition(":")[2]) if answers else None
+
+
+def find_mpi_launcher():
+    """Path of the command that starts processes under MPI; None where there is none."""
+    return shutil.which("mpirun") or shutil.which("srun")
+
+
+def count_processors():
+    """Processors that this process may use; on macOS those of the machine."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def run_quietly(*command):

@@ -1,8 +1,10 @@
 """Small circuits for tests: real cell models, random connections on every receptor, several delays."""
 
+import dataclasses
+
 import numpy as np
 
-from twincortex.models.circuit import Circuit, Nodes, sort_projection
+from twincortex.models.circuit import Circuit, Nodes, Projection, sort_projection
 from twincortex.models.column.lgn_units import build_lgn_units
 from twincortex.models.column.placement import node_types_of
 from twincortex.models.parameters import read_cell_models, read_populations, receptor_layout
@@ -49,6 +51,22 @@ def small_random_inputs(seed, circuit, duration, dt=1.0, lgn_rate_Hz=20.0, bkg_r
         steps, units = np.repeat(np.argwhere(counts), counts[counts > 0], axis=0).T
         inputs[name] = from_steps(name, n_units, steps, units, dt)
     return inputs
+
+
+def with_many_connections(circuit, n_edges):
+    """The circuit with as many recurrent connections of every neuron, each with one of two delays."""
+    n, n_targets = circuit.n_neurons, circuit.n_neurons * circuit.n_receptors
+    per_source = n_edges // n
+    many = Projection(
+        source="v1",
+        n_sources=n,
+        indptr=np.arange(n + 1) * per_source,
+        target=np.tile(np.resize(np.arange(n_targets, dtype=np.int32), per_source), n),
+        delay_code=np.tile((np.arange(per_source) > per_source // 2).astype(np.uint8), n),
+        delay_ms=np.array([1.0, 2.0]),
+        weight=np.zeros(n * per_source, dtype=np.float32),
+    )
+    return dataclasses.replace(circuit, projections=circuit.projections | {"v1_to_v1": many})
 
 
 def some_lgn_units(seed, n_lgn):

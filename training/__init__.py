@@ -1,3 +1,3 @@
 """How weights are found: objectives, optimizers and the training loop."""
 
-from twincortex.models import openmp as _openmp  # noqa: F401  (before torch)
+from twincortex.models import before_torch as _before_torch  # noqa: F401

@@ -154,6 +154,8 @@ class TrainingConfig:
         Of everything random in training; the circuit has its own.
     threads : int
         Of torch. At the size of a demo one thread is faster than two; large columns gain from more.
+    ignore_memory_forecast : bool
+        Start even if memory is forecast not to suffice.
     gradient : GradientShaping
         How gradients pass spikes and travel back. ``--config training/configs/reference_shaping.yaml`` after another
         ``--config`` chooses that of the V1_GLIF_model system.
@@ -162,6 +164,7 @@ class TrainingConfig:
     steps: int = 12
     seed: int = 5
     threads: int = 1
+    ignore_memory_forecast: bool = False
     circuit: CircuitChoice = field(default_factory=CircuitChoice)
     protocol: Protocol = field(default_factory=Protocol)
     losses: Losses = field(default_factory=Losses)

@@ -5,8 +5,10 @@ import time
 import torch
 
 from twincortex.models.errors import DivergedError, InputError, near_name_hint
+from twincortex.models.memory_forecast import counts_of
 from twincortex.models.observables import firing_rate
 from twincortex.models.surrogate import ReferenceColumn
+from twincortex.training.memory_check import check_training
 from twincortex.training.objectives import INITIAL_RATE_AVERAGE_HZ, Activity, total_loss, update_rate_average
 from twincortex.training.optimizers import ExponentiatedAdam, ExponentiatedGradient
 from twincortex.training.stimulation import StimulusProtocol
@@ -32,12 +34,15 @@ def start_training(circuit, config):
     ------
     InputError
         Unknown optimizer or projection.
+    OutOfMemoryError
+        The updates or the held-out test would not fit.
     """
     torch.set_num_threads(config.threads)
     choice = config.optimization
     for name, known in [(choice.optimizer, OPTIMIZERS), *((name, circuit.projections) for name in choice.projections)]:
         if name not in known:
             raise InputError(f"optimization: {name!r} is unknown; {near_name_hint(name, known)}.")
+    check_training(counts_of(circuit), config)
     column = ReferenceColumn(
         circuit, config.protocol.dt, shaping=config.gradient, dtype=torch.float32, trained=choice.projections
     )

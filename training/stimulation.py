@@ -1,6 +1,7 @@
 """What the column sees in each training step: gratings and gray, as spikes that depend on (seed, step, trial) alone."""
 
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 
@@ -60,7 +61,7 @@ class StimulusProtocol:
         Stimulation
         """
         rates = self._lgn.rates(Gray(duration))
-        return Stimulation(self._spikes([rates] * self.protocol.batch, step, rollout, duration))
+        return Stimulation(self._spikes(repeat(rates, self.protocol.batch), step, rollout, duration))
 
     def gratings(self, step):
         """Drifting gratings of random direction and phase, one per trial.
@@ -75,7 +76,8 @@ class StimulusProtocol:
         """
         protocol = self.protocol
         draws = philox(self.seed, "grating_direction_and_phase", step).uniform(0, 360, size=(protocol.batch, 2))
-        rates = [
+        # One after the other: the rates of a trial take 139 kB per step, its spikes a thousandth.
+        rates = (
             self._lgn.rates(
                 DriftingGrating(
                     duration=protocol.evoked_ms,
@@ -87,12 +89,12 @@ class StimulusProtocol:
                 )
             )
             for direction, phase in draws
-        ]
+        )
         return Stimulation(self._spikes(rates, step, "evoked", protocol.evoked_ms), direction=draws[:, 0])
 
     def _spikes(self, rates, step, rollout, duration):
         first = (step * len(ROLLOUTS) + ROLLOUTS.index(rollout)) * MAX_BATCH
-        trials = range(first, first + len(rates))
+        trials = range(first, first + self.protocol.batch)
         return {
             "lgn": [lgn_spikes(rate, seed=self.seed, trial=trial) for rate, trial in zip(rates, trials, strict=True)],
             "bkg": [

@@ -10,6 +10,7 @@ from twincortex.models.errors import InputError, first_offenders
 from twincortex.models.neuropixels import read_neuropixels_summary, sample_quantiles
 from twincortex.models.parameters import read_populations
 from twincortex.models.randomness import philox
+from twincortex.models.surrogate.delivery import shared_tensor
 from twincortex.training.weight_distribution import weight_distribution
 
 CONDITIONS = ("evoked", "spontaneous")
@@ -79,7 +80,7 @@ class Targets:
     weights: tuple
 
     def to(self, device="cpu", dtype=torch.float32):
-        """Return the same targets as torch tensors: floats as dtype, integers as they are."""
+        """Return the same targets as torch tensors, not to be written to: floats as dtype, integers as they are."""
         return _as_tensors(self, device, dtype)
 
 
@@ -195,7 +196,8 @@ def _region(number, weight, neurons, type_of_neuron, cell_types, seed):
 
 def _as_tensors(value, device, dtype):
     if isinstance(value, np.ndarray):
-        tensor = torch.tensor(value, device=device)
+        # Weights and targets of connections stay where the circuit has them.
+        tensor = shared_tensor(value).to(device)
         return tensor.to(dtype) if tensor.is_floating_point() else tensor
     if isinstance(value, dict):
         return {key: _as_tensors(item, device, dtype) for key, item in value.items()}

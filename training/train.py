@@ -10,7 +10,9 @@ import signal
 import sys
 
 from twincortex.models.column import build_column
-from twincortex.models.errors import DivergedError, InputError, TwinCortexError
+from twincortex.models.column.expected_connections import expected_counts
+from twincortex.models.column.sizes import column_size
+from twincortex.models.errors import DivergedError, InputError, OutOfMemoryError, TwinCortexError, is_out_of_memory
 from twincortex.models.sonata import read_circuit, write_circuit
 from twincortex.models.sonata_weights import TRAINED, write_weights
 from twincortex.models.weights import circuit_with_trained_weights
@@ -20,6 +22,7 @@ from twincortex.training.figures import draw_training
 from twincortex.training.held_out import check_second_engine, held_out_test
 from twincortex.training.interruption import Interruption
 from twincortex.training.loop import Trainer, start_training
+from twincortex.training.memory_check import KNOBS, check_training
 from twincortex.training.run_record import RunRecord
 from twincortex.training.training_progress import TrainingProgress
 
@@ -32,7 +35,7 @@ def main(arguments=None):
     config, out, resume, text = read_config(arguments)
     check_second_engine(config.validation.engine)
     checkpoint = _checkpoint_to_continue(resume, config.steps) if resume else None
-    circuit = read_circuit(f"{resume}/circuit") if resume else _find_circuit(config.circuit)
+    circuit = read_circuit(f"{resume}/circuit") if resume else _find_circuit(config)
     state = start_training(circuit, config)
     trainer = Trainer(circuit, config, state)
     # Whatever is wrong with the configuration has been said by now: only a run that can start gets a folder.
@@ -57,8 +60,13 @@ def _checkpoint_to_continue(run_folder, steps):
     return checkpoint
 
 
-def _find_circuit(choice):
-    return read_circuit(choice.folder) if choice.folder else build_column(choice.size, seed=choice.seed)
+def _find_circuit(config):
+    choice = config.circuit
+    if choice.folder:
+        return read_circuit(choice.folder)
+    # Before minutes are spent on a column that could not be trained.
+    check_training(expected_counts(column_size(choice.size)), config)
+    return build_column(choice.size, seed=choice.seed)
 
 
 def _train(trainer, circuit, record):
@@ -105,7 +113,7 @@ def _print_rates(rates, engine):
 def _summary(state, held_out, record):
     digest = hashlib.sha256()
     for name in sorted(state.column.weights):
-        digest.update(state.column.weights[name].detach().numpy().tobytes())
+        digest.update(state.column.weights[name].detach().numpy())
     rows = record.rows
     first, last = (rows[0], rows[-1]) if rows else ({}, {})
     return {
@@ -128,6 +136,11 @@ def _run_as_program():
     except TwinCortexError as error:
         print(f"train.py: {error}", file=sys.stderr)
         return error.exit_code
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        print(f"train.py: out of memory ({error}). {KNOBS}", file=sys.stderr)
+        return OutOfMemoryError.exit_code
     except KeyboardInterrupt as stop:
         print(
             f"train.py: interrupted; {str(stop) or 'continue with --resume if the run has a checkpoint'}",

@@ -45,13 +45,14 @@ def state_to_tensors(state):
     Returns
     -------
     tensors : dict of str -> tensor
-        ``weights/<projection>``, ``optimizer/<projection>/<name>``, ``rate_average``, ``settled/...``.
+        Of the trained projections ``weights/<projection>`` and ``optimizer/<projection>/<name>``; ``rate_average``,
+        ``settled/...``.
     facts : dict
         What is no tensor, ready for JSON.
     """
     tensors = {"rate_average": state.rate_average}
     facts = {"step": state.step, "settled_step": state.settled_step, "optimizer": {}}
-    for projection, weight in state.column.weights.items():
+    for projection, weight in _trained(state.column):
         tensors[f"weights/{projection}"] = weight.detach()
         facts["optimizer"][projection] = {}
         for name, value in state.optimizer.state.get(weight, {}).items():
@@ -74,7 +75,7 @@ def restore_state(state, tensors, facts):
     tensors, facts : dict
         From `state_to_tensors`.
     """
-    for projection, weight in state.column.weights.items():
+    for projection, weight in _trained(state.column):
         with torch.no_grad():
             weight.copy_(tensors[f"weights/{projection}"])
         moments = _below(tensors, f"optimizer/{projection}/") | facts["optimizer"][projection]
@@ -83,6 +84,11 @@ def restore_state(state, tensors, facts):
     state.rate_average, state.step = tensors["rate_average"], facts["step"]
     state.settled_step = facts["settled_step"]
     state.settled = None if state.settled_step is None else _settled_from_tensors(_below(tensors, "settled/"))
+
+
+def _trained(column):
+    # The others are those of the circuit, in its memory.
+    return [(projection, weight) for projection, weight in column.weights.items() if weight.requires_grad]
 
 
 def _settled_to_tensors(settled):

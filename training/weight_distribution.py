@@ -15,30 +15,42 @@ class WeightDistribution:
     Attributes
     ----------
     projection : str
-    group : (E,) int16 array
-        Pair of cell types of every connection, in canonical order.
-    per_threshold : (E,) float array [1/mV]
-        1 / (V_th - E_L) of the target neuron.
     initial : (E,) float array [pA]
         Initial weights, in canonical order.
-    rank_share : (E,) float array
-        1 / (connections in the group) / (groups), groups one after the other.
+    target : (E,) int32 array
+        ``post * n_receptors + receptor``.
+    n_receptors : int
+    per_threshold : (N,) float array [1/mV]
+        1 / (V_th - E_L) of every neuron.
+    group : (E,) int16 array
+        Pair of cell types of every connection.
+    n_in_group : (G,) int array
+        Connections in each group.
+    share : (G,) float array
+        1 / (connections in the group) / (groups).
     """
 
     projection: str
-    group: np.ndarray
-    per_threshold: np.ndarray
     initial: np.ndarray
-    rank_share: np.ndarray
+    target: np.ndarray
+    n_receptors: int
+    per_threshold: np.ndarray
+    group: np.ndarray
+    n_in_group: np.ndarray
+    share: np.ndarray
+
+    def scaled(self, weight):
+        """Weights, (E,) tensor [pA], divided by V_th - E_L of their target [pA/mV]."""
+        return weight * self.per_threshold.index_select(0, self.target // self.n_receptors)
 
     @cached_property
     def sorted_initial(self):
-        """Initial weights times per_threshold, (E,) tensor [pA/mV], ascending within each group.
+        """Initial weights, scaled, (E,) tensor [pA/mV], ascending within each group.
 
         Made by the operations that the loss does on the weights, in the same precision: as long as no weight has
         changed, each difference is exactly 0, and with it the gradient.
         """
-        scaled = self.initial * self.per_threshold
+        scaled = self.scaled(self.initial)
         return scaled[_order_within_groups(scaled, self.group)]
 
 
@@ -54,22 +66,28 @@ def weight_distribution(circuit, projection):
     Returns
     -------
     WeightDistribution
-        numpy arrays, over the pairs that have connections; of 19 cell types, L5 subtypes apart.
+        numpy arrays, those of the connections in the memory of the circuit; groups are the pairs that have connections,
+        of 19 cell types, L5 subtypes apart.
     """
     edges = circuit.projections[projection]
     if edges.source != "v1":
         raise InputError(f"{projection}: weight distributions are held per pair of cell types, so only for v1 sources.")
-    posts = edges.posts(circuit.n_receptors)
     names, cell_type = np.unique(circuit.cell_type, return_inverse=True)
-    pair = cell_type[edges.sources()] * len(names) + cell_type[posts]
-    _, group, n_in_group = np.unique(pair, return_inverse=True, return_counts=True)
-    per_threshold = 1 / (circuit.neuron_parameter("V_th") - circuit.neuron_parameter("E_L"))[posts]
+    cell_type = cell_type.astype(np.int16)
+    pair = np.repeat(cell_type * np.int16(len(names)), np.diff(edges.indptr))
+    pair += cell_type[edges.posts(circuit.n_receptors)]
+    n_in_pair = np.bincount(pair)
+    group_of_pair = np.cumsum(n_in_pair > 0) - 1
+    n_in_group = n_in_pair[n_in_pair > 0]
     return WeightDistribution(
         projection=projection,
-        group=group.astype(np.int16),
-        per_threshold=per_threshold,
         initial=edges.weight,
-        rank_share=np.repeat(1 / n_in_group / len(n_in_group), n_in_group),
+        target=edges.target,
+        n_receptors=circuit.n_receptors,
+        per_threshold=1 / (circuit.neuron_parameter("V_th") - circuit.neuron_parameter("E_L")),
+        group=group_of_pair.astype(np.int16)[pair],
+        n_in_group=n_in_group,
+        share=1 / n_in_group / len(n_in_group),
     )
 
 
@@ -93,9 +111,10 @@ def weight_distribution_loss(activity, targets):
     """
     parts = {}
     for initial in targets.weights:
-        scaled = activity.weights[initial.projection] * initial.per_threshold
+        scaled = initial.scaled(activity.weights[initial.projection])
         order = _order_within_groups(scaled.detach(), initial.group)
-        parts[initial.projection] = ((scaled[order] - initial.sorted_initial).abs() * initial.rank_share).sum()
+        share = initial.share.repeat_interleave(initial.n_in_group)
+        parts[initial.projection] = ((scaled[order] - initial.sorted_initial).abs() * share).sum()
     return sum(parts.values()), {name: part.detach() for name, part in parts.items()}
 
 

@@ -91,7 +91,7 @@ def _cell_models(plan):
     n_models = len(at_least_two(plan.constants[0].values))
     cell_models = brian2.NeuronGroup(n_models, Equations(parameters), name="cell_models", namespace={})
     for constant in plan.constants:
-        cell_models.variables[constant.name].set_value(plan.arrays[f"cell_models.{constant.name}"])
+        cell_models.variables[constant.name].set_value(plan.arrays[f"cell_models.{constant.name}"]())
     return cell_models
 
 
@@ -140,7 +140,7 @@ def _read_through(neurons, index_name, index, variables):
 
 
 def _inject_current(neurons, plan):
-    current = plan.arrays["injected_current.values"].reshape(plan.run.current.shape) * brian2.amp
+    current = plan.arrays["injected_current.values"]().reshape(plan.run.current.shape) * brian2.amp
     current = brian2.TimedArray(current, dt=plan.run.dt * brian2.ms, name="injected_current")
     neurons.namespace["injected_current"] = current
     neurons.run_regularly("i_e = injected_current(t, i)", when="before_groups", name="inject")
@@ -149,8 +149,8 @@ def _inject_current(neurons, plan):
 def _generator(plan, name):
     return brian2.SpikeGeneratorGroup(
         plan.spike_inputs[name].n_generators,
-        plan.arrays[f"{name}.neuron_index"],
-        plan.arrays[f"{name}._timebins"] * plan.run.dt * brian2.ms,
+        plan.arrays[f"{name}.neuron_index"](),
+        plan.arrays[f"{name}._timebins"]() * plan.run.dt * brian2.ms,
         sorted=True,
         name=name,
     )
@@ -158,27 +158,35 @@ def _generator(plan, name):
 
 def _connect(plan, pathway, source, inbox):
     """Synapses of a pathway, and the relay between them and a generator whose units have replicas."""
-    delays, statement, relay = pathway.synaptic_delays(), "weight_post += w", []
+    projection, step = plan.circuit.projections[pathway.projection], plan.run.dt * brian2.ms
+    delay, statement, relay = pathway.delay, "weight_post += w", []
     if pathway.source in plan.spike_inputs and plan.spike_inputs[pathway.source].is_relayed:
         relay = _relay(plan, pathway, source)
-        delays, statement, source = np.zeros_like(delays), "weight_post += n_spikes_pre*w", relay[0]
-    step = plan.run.dt * brian2.ms
+        delay, statement, source = 0, "weight_post += n_spikes_pre*w", relay[0]
     synapses = brian2.Synapses(
         source,
         inbox,
         "w : amp (constant)",
         on_pre=statement,
-        delay=delays[0] * step if pathway.has_one_delay else None,
+        delay=None if delay is None else delay * step,
         name=pathway.name,
         namespace={},
     )
-    sources, targets = pathway.endpoints(plan.circuit.projections[pathway.projection])
-    synapses.connect(i=sources, j=targets)
-    synapses.w = plan.arrays[f"{pathway.name}.w"] * brian2.amp
-    if not pathway.has_one_delay:
+    synapses.connect(i=pathway.sources(projection), j=pathway.targets(projection))
+    synapses.w = plan.arrays[f"{pathway.name}.w"]() * brian2.amp
+    if delay is None:
         # Whole steps: Brian2 rounds halves up where the circuit rounds them to even.
-        synapses.delay = delays * step
+        synapses.delay = pathway.delays(projection) * step
+    _forget_endpoints()
     return [*relay, synapses]
+
+
+def _forget_endpoints():
+    """Free the copies of sources and targets with which a standalone device would answer questions that nobody asks."""
+    cached = getattr(brian2.get_device(), "array_cache", {})
+    for variable in cached:
+        if variable.name in ("sources", "targets", "_synaptic_pre", "_synaptic_post"):
+            cached[variable] = None
 
 
 def _relay(plan, pathway, generator):
@@ -192,7 +200,7 @@ def _relay(plan, pathway, generator):
     relay = brian2.NeuronGroup(
         spike_input.n_units, "n_spikes : 1", threshold="n_spikes > 0", reset="n_spikes = 0", name=name, namespace={}
     )
-    delay = (pathway.delays[0] - 1) * plan.run.dt * brian2.ms
+    delay = (pathway.delay - 1) * plan.run.dt * brian2.ms
     count = brian2.Synapses(
         generator, relay, on_pre="n_spikes_post += 1", delay=delay, name=f"{pathway.name}_count", namespace={}
     )

@@ -1,19 +1,22 @@
 """What a Brian2 network consists of: its structure, and the numbers that may change from run to run."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from twincortex.models.brian.constants import Constant, cell_model_constants
 from twincortex.models.brian.external_spikes import SpikeInput, generator_arrays, plan_spike_inputs
-from twincortex.models.circuit import Circuit
+from twincortex.models.circuit import Circuit, delay_steps
+from twincortex.models.delays import edges_per_delay
 from twincortex.models.equations import glif3
 from twincortex.models.errors import InputError, first_offenders
+from twincortex.models.memory_forecast import MANY_CONNECTIONS
 from twincortex.models.propagators import Propagators, compute_propagators
 from twincortex.models.recording import Run
 
 AMPERE_PER_PA = 1e-12
-MANY_CONNECTIONS = 5_000_000
 
 
 @dataclass(frozen=True)
@@ -22,57 +25,52 @@ class Pathway:
 
     Its first connection is there twice, the first time with weight 0: Brian2CUDA stops its slow search for duplicates
     at the first one, and Brian2 would write an array of a single weight into the program text, where a re-run could
-    not replace it.
+    not replace it. What it says about its connections is computed when asked for and kept by nobody.
 
     Attributes
     ----------
     name : str
         Projection, and delay where there is one: ``"lgn_to_v1_2"``.
     projection, source : str
-    edges : (e,) int array
-        Positions in the canonical order of the projection.
-    delays : (e,) int array
-        Steps.
+    steps : (n_delays,) int array
+        Delay in steps of every delay code of the projection; 0 where the pathway takes no such connection.
     """
 
     name: str
     projection: str
     source: str
-    edges: np.ndarray
-    delays: np.ndarray
+    steps: np.ndarray
 
     @property
-    def has_one_delay(self):
-        """Whether all connections share their delay."""
-        return bool((self.delays == self.delays[0]).all())
+    def delay(self):
+        """The delay that all connections share, int [steps]; None where they have several."""
+        delays = np.unique(self.steps[self.steps > 0])
+        return int(delays[0]) if len(delays) == 1 else None
 
-    def endpoints(self, projection):
-        """Sources and targets of every synapse.
+    def sources(self, projection):
+        """Source of every synapse, (1 + e,) int32."""
+        return self._of_synapses(projection, projection.sources())
 
-        Parameters
-        ----------
-        projection : Projection
+    def targets(self, projection):
+        """Element of the inbox of every synapse, post * n_receptors + receptor, (1 + e,) int32."""
+        return self._of_synapses(projection, projection.target)
 
-        Returns
-        -------
-        sources, targets : (1 + e,) int32 arrays
-            Targets are elements of the inbox, post * n_receptors + receptor.
-        """
-        return _first_twice(projection.sources()[self.edges]), _first_twice(projection.target[self.edges])
-
-    def synaptic_delays(self):
-        """Delay of every synapse, (1 + e,) int [steps]."""
-        return _first_twice(self.delays).astype(np.int64)
+    def delays(self, projection):
+        """Delay of every synapse, (1 + e,) int64 [steps]."""
+        return self.steps[self._of_synapses(projection, projection.delay_code)].astype(np.int64)
 
     def weights(self, projection):
         """Weight of every synapse, (1 + e,) float64 [A]."""
-        weights = _first_twice(projection.weight[self.edges]).astype(np.float64) * AMPERE_PER_PA
+        weights = self._of_synapses(projection, projection.weight).astype(np.float64)
+        weights *= AMPERE_PER_PA
         weights[0] = 0
         return weights
 
-
-def _first_twice(values):
-    return np.concatenate([values[:1], values])
+    def _of_synapses(self, projection, values):
+        is_taken = self.steps > 0
+        if not is_taken.all():
+            values = values[is_taken[projection.delay_code]]
+        return np.concatenate([values[:1], values])
 
 
 @dataclass(frozen=True)
@@ -88,8 +86,9 @@ class Plan:
         Of the cell models.
     pathways : tuple of Pathway
     spike_inputs : dict of source -> SpikeInput
-    arrays : dict of "group.variable" -> 1-d array, SI units
-        Every number that may change between two runs of a compiled project; the rest is the structure.
+    arrays : dict of "group.variable" -> callable that returns a 1-d array, SI units
+        Every number that may change between two runs of a compiled project; the rest is the structure. Made when
+        called for: the weights take 8 bytes per connection.
     """
 
     circuit: Circuit
@@ -98,7 +97,7 @@ class Plan:
     constants: tuple[Constant, ...]
     pathways: tuple[Pathway, ...]
     spike_inputs: dict[str, SpikeInput]
-    arrays: dict[str, np.ndarray]
+    arrays: dict[str, Callable[[], np.ndarray]]
 
 
 def plan_network(circuit, inputs, run, equation_set=None, one_delay_each=None):
@@ -139,27 +138,28 @@ def plan_network(circuit, inputs, run, equation_set=None, one_delay_each=None):
     if one_delay_each is None:
         one_delay_each = sum(projection.n_edges for projection in circuit.projections.values()) > MANY_CONNECTIONS
     pathways = tuple(_plan_pathways(circuit, spike_inputs, run.dt, one_delay_each))
-    arrays = {f"cell_models.{constant.name}": at_least_two(constant.values) for constant in constants}
+    arrays = {f"cell_models.{constant.name}": partial(at_least_two, constant.values) for constant in constants}
     for name, spike_input in spike_inputs.items():
         generators, timebins = generator_arrays(spike_input, inputs.get(name), run)
-        arrays |= {f"{name}.neuron_index": generators, f"{name}._timebins": timebins}
+        arrays |= {f"{name}.neuron_index": partial(np.asarray, generators)}
+        arrays |= {f"{name}._timebins": partial(np.asarray, timebins)}
     for pathway in pathways:
-        arrays[f"{pathway.name}.w"] = pathway.weights(circuit.projections[pathway.projection])
+        arrays[f"{pathway.name}.w"] = partial(pathway.weights, circuit.projections[pathway.projection])
     if run.current is not None:
-        arrays["injected_current.values"] = np.ravel(run.current) * AMPERE_PER_PA
+        arrays["injected_current.values"] = lambda: np.ravel(run.current) * AMPERE_PER_PA
     return Plan(circuit, run, propagators, constants, pathways, spike_inputs, arrays)
 
 
 def _plan_pathways(circuit, spike_inputs, dt, one_delay_each):
     for name, projection in circuit.projections.items():
-        steps = projection.delay_steps(dt)
+        steps = np.where(edges_per_delay(projection) > 0, delay_steps(projection.delay_ms, dt), 0)
         is_relayed = projection.source in spike_inputs and spike_inputs[projection.source].is_relayed
         if one_delay_each or is_relayed:
-            parts = {f"{name}_{delay}": np.flatnonzero(steps == delay) for delay in np.unique(steps).tolist()}
-        else:
-            parts = {name: np.arange(projection.n_edges)} if projection.n_edges else {}
-        for part, edges in parts.items():
-            yield Pathway(part, name, projection.source, edges, steps[edges])
+            for delay in np.unique(steps[steps > 0]).tolist():
+                one = np.where(steps == delay, steps, 0)
+                yield Pathway(f"{name}_{delay}", name, projection.source, one)
+        elif projection.n_edges:
+            yield Pathway(name, name, projection.source, steps)
 
 
 def _check_weights(circuit):

@@ -5,6 +5,7 @@ for spikes, flags, versions. Weights, spikes and the constants of the cell model
 project appears under its name only when it is complete; ``manifest.json`` lists its files, their types and lengths.
 """
 
+import gc
 import hashlib
 import json
 import os
@@ -26,7 +27,7 @@ from twincortex.models.brian.network import build_network, run_network
 from twincortex.models.brian.private_state import private_brian
 from twincortex.models.errors import InputError, TwinCortexError
 from twincortex.models.progress import Progress
-from twincortex.models.toolchain import find_compiler
+from twincortex.models.toolchain import count_processors, find_compiler
 
 MANIFEST = "manifest.json"
 ROOT_VARIABLE = "TWINCORTEX_STANDALONE"
@@ -157,22 +158,26 @@ def generate_project(plan, toolchain, folder):
     folder : Path
         Exists and is empty.
     """
+    manifest = {"identity": _identity(plan, toolchain), **_write_sources(plan, toolchain, folder)}
+    gc.collect()  # Brian2's objects refer to each other, and hold every array of the network
+    with open(folder / "makefile", "a") as makefile:
+        makefile.write(f"\n{toolchain.makefile_rules}")
+    toolchain.prepare(folder)
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def _write_sources(plan, toolchain, folder):
     device = toolchain.make_device()
     options = {"directory": str(folder), "build_on_run": False}
     with private_brian(device, toolchain.preferences, plan.run.dt, **options):
         column = build_network(plan)
         run_network(column, plan.run)
         device.build(directory=str(folder), compile=False, run=False)
-        manifest = {
-            "identity": _identity(plan, toolchain),
+        return {
             "static_arrays": {name: array.nbytes for name, array in device.static_arrays.items()},
             "replaceable": {name: _replaceable(device, column, name) for name in plan.arrays},
             "results": _results(device, column, plan),
         }
-    with open(folder / "makefile", "a") as makefile:
-        makefile.write(f"\n{toolchain.makefile_rules}")
-    toolchain.prepare(folder)
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
 
 
 def _replaceable(device, column, name):
@@ -201,9 +206,8 @@ def _results(device, column, plan):
 
 def _compile(toolchain, folder):
     log = folder / "compile.log"
-    jobs = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     with open(log, "w") as output:
-        command = ["make", f"-j{jobs}", f"CXX={find_compiler()}"]
+        command = ["make", f"-j{count_processors()}", f"CXX={find_compiler()}"]
         with subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT) as make:
             _wait_for(make, folder)
     if make.returncode or not (folder / "main").is_file():

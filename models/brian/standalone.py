@@ -99,7 +99,7 @@ def _lay_out(project, arrays, folder):
     for file in project.manifest["static_arrays"].keys() - replaced:
         (folder / "static_arrays" / file).symlink_to(project.folder / "static_arrays" / file)
     for name, entry in replaceable.items():
-        values = np.ascontiguousarray(arrays[name], dtype=entry["dtype"])
+        values = np.ascontiguousarray(arrays[name](), dtype=entry["dtype"])
         if values.size != entry["length"]:
             raise InputError(
                 f"{name}: {values.size:,} values; the compiled project {project.folder} expects {entry['length']:,}."
@@ -143,7 +143,7 @@ def _check_arrays_were_used(project, arrays, folder):
         if entry["result"] is None:
             continue
         used = _read(folder, entry["result"])
-        sent = np.asarray(arrays[name], dtype=used.dtype)
+        sent = np.asarray(arrays[name](), dtype=used.dtype)
         if used.shape != sent.shape or not np.array_equal(used, sent):
             what = "length" if used.shape != sent.shape else f"element {first_offenders(np.flatnonzero(used != sent))}"
             raise TwinCortexError(

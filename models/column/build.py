@@ -1,5 +1,6 @@
 """Build a column of mouse V1 from its parameter tables."""
 
+import dataclasses
 from functools import partial
 from importlib.metadata import version
 
@@ -48,20 +49,33 @@ def build_column(size, seed, weight_rule="none", unit_psp="recomputed", fluctuat
     ------
     Ito, Haufler, Galvan Fraile, ..., Arkhipov (2025), biorealistic-v1-model.
     """
+    *_, circuit = grow_column(size, seed, weight_rule, unit_psp, fluctuate, n_threads, progress)
+    return circuit
+
+
+def grow_column(size, seed, weight_rule="none", unit_psp="recomputed", fluctuate=False, n_threads=None, progress=None):
+    """Build a column step by step, so that what is finished can be written while the rest is being built.
+
+    Parameters
+    ----------
+    size, seed, weight_rule, unit_psp, fluctuate, n_threads, progress
+        As for `build_column`.
+
+    Yields
+    ------
+    Circuit
+        First with the recurrent projection alone, last whole. All share their arrays.
+    """
     size, rule, node_types = column_size(size), find_weight_rule(weight_rule), make_node_types()
     law = weight_law(node_types, unit_psp)
-    recurrent_progress, lgn_progress = (
-        partial(progress, stage) if progress else None for stage in ("recurrent connections", "LGN connections")
+    recurrent_progress, weight_progress, lgn_progress = (
+        partial(progress, stage) if progress else None
+        for stage in ("recurrent connections", "recurrent weights", "LGN connections")
     )
     nodes = place_neurons(size.radius_um, seed, fluctuate)
     topology = connect_recurrent(nodes, node_types, size.core_radius_um, seed, n_threads, recurrent_progress)
-    weight = draw_weights(topology, nodes, law, rule, seed, n_threads)
-    lgn_units = build_lgn_units(seed)
-    projections = {
-        "v1_to_v1": Projection(source="v1", n_sources=len(nodes.x), weight=weight, **topology._asdict()),
-        "lgn_to_v1": connect_lgn(nodes, node_types, lgn_units, seed, n_threads, lgn_progress),
-        "bkg_to_v1": connect_background(nodes, node_types, seed),
-    }
+    weight = draw_weights(topology, nodes, law, rule, seed, n_threads, weight_progress)
+    recurrent = Projection(source="v1", n_sources=len(nodes.x), weight=weight, **topology._asdict())
     provenance = {
         "size": size.name,
         "radius_um": size.radius_um,
@@ -72,4 +86,10 @@ def build_column(size, seed, weight_rule="none", unit_psp="recomputed", fluctuat
         "fluctuate": bool(fluctuate),
         "version": version("twincortex"),
     }
-    return Circuit(nodes, node_types, lgn_units, projections, provenance)
+    column = Circuit(nodes, node_types, build_lgn_units(seed), {"v1_to_v1": recurrent}, provenance)
+    yield column
+    projections = column.projections | {
+        "lgn_to_v1": connect_lgn(nodes, node_types, column.lgn_units, seed, n_threads, lgn_progress),
+        "bkg_to_v1": connect_background(nodes, node_types, seed),
+    }
+    yield dataclasses.replace(column, projections=projections)

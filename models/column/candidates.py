@@ -11,15 +11,19 @@ import numpy as np
 from numba import njit
 
 from twincortex.models.column.connection_probability import (
-    PairRule,
     connection_probability,
     offset_in_spreads,
     peak_probability,
 )
+from twincortex.models.column.grid import STRIP
 from twincortex.models.column.hashed_draws import exp_of_negative, exponential, uniform
+from twincortex.models.column.prefetch import prefetch_row
+from twincortex.models.column.selection import largest_of
 
 # Where the bound on p exceeds this, a walk would save nothing and every neuron of the grid cell is a candidate.
 WALK_BELOW = 0.5
+# Distances of the walk that are drawn at once.
+_N_WAITS = 32
 
 
 class BoundedCells(NamedTuple):
@@ -27,25 +31,23 @@ class BoundedCells(NamedTuple):
 
     Attributes
     ----------
+    place : (N, 4) float64 array
+        As in SourceGrid.
     start : (n_cells + 1,) int64 array
         First neuron of each cell, in the order of the grid.
     n_in_cell : (n_cells,) float64 array
     bound : (n_cells,) float64 array
         Upper bound of the distance factor over the cell.
-    largest : float
-        Largest of the bounds.
-    n_rows : int
     """
 
+    place: np.ndarray
     start: np.ndarray
     n_in_cell: np.ndarray
     bound: np.ndarray
-    largest: float
-    n_rows: int
 
 
 class Candidates(NamedTuple):
-    """Room for the candidates of all types onto one target.
+    """Room for the candidates of one type onto one target.
 
     Attributes
     ----------
@@ -54,8 +56,11 @@ class Candidates(NamedTuple):
     hazard : (N,) float64 array
         The neuron is a candidate with probability ``1 - exp(-hazard)``.
     x, z, tuning_angle : (N,) float64 arrays
-    rule : PairRule of (N,) float64 arrays
+    neuron : (N,) uint32 array
     accepted : (N,) bool array
+    wait : (_N_WAITS,) float64 array
+        Distances of the walk.
+    strip_total : (n_strips,) float64 array
     """
 
     source: np.ndarray
@@ -63,15 +68,18 @@ class Candidates(NamedTuple):
     x: np.ndarray
     z: np.ndarray
     tuning_angle: np.ndarray
-    rule: PairRule
+    neuron: np.ndarray
     accepted: np.ndarray
+    wait: np.ndarray
+    strip_total: np.ndarray
 
 
-def room_for_candidates(n_neurons):
-    """Make room for as many candidates as there are neurons."""
-    columns = [np.empty(n_neurons) for _ in range(9)]
-    source, accepted = np.empty(n_neurons, dtype=np.int64), np.empty(n_neurons, dtype=bool)
-    return Candidates(source, *columns[:4], PairRule(*columns[4:]), accepted)
+def room_for_candidates(n_neurons, n_cells):
+    """Make room for as many candidates as there are neurons in as many grid cells."""
+    kinds = (np.int64, np.float64, np.float64, np.float64, np.float64, np.uint32, np.bool_)
+    return Candidates(
+        *(np.empty(n_neurons, dtype=kind) for kind in kinds), np.empty(_N_WAITS), np.empty(n_cells // STRIP)
+    )
 
 
 @njit(error_model="numpy")
@@ -80,24 +88,23 @@ def bound_distance_factor(rule, target, grid, pre_type, bound):
 
     The offset of the cell's centre, in spreads, is shortened by the extent of the cell in that direction.
     """
-    n_rows = grid.n_rows[pre_type]
-    half = 0.5 * grid.cell_um[pre_type]
-    origin_x, origin_z = grid.corner_um + half - target.x, grid.corner_um + half - target.z
-    for row in range(n_rows):
-        dx = origin_x + row * 2.0 * half
-        for column in range(n_rows):
-            along, across = offset_in_spreads(rule, target, dx, origin_z + column * 2.0 * half)
-            distance = math.sqrt(along * along + across * across) + 1e-12
-            u, v = along / distance / rule.sigma_along, across / distance / rule.sigma_across
-            extent_x = abs(u * target.axis_x - v * target.axis_z)
-            extent_z = abs(u * target.axis_z + v * target.axis_x)
-            nearest = max(0.0, distance - half * (extent_x + extent_z))
-            bound[row * n_rows + column] = exp_of_negative(-0.5 * nearest * nearest)
-    return bound[: n_rows * n_rows].max()
+    n_cells, half = grid.n_cells[pre_type], 0.5 * grid.cell_um[pre_type]
+    centre_x, centre_z = grid.centre_x[pre_type], grid.centre_z[pre_type]
+    along_x, along_z = target.axis_x / rule.sigma_along, target.axis_z / rule.sigma_along
+    across_x, across_z = -target.axis_z / rule.sigma_across, target.axis_x / rule.sigma_across
+    along_0, across_0 = offset_in_spreads(rule, target, -target.x, -target.z)
+    for cell in range(n_cells):
+        along = along_0 + centre_x[cell] * along_x + centre_z[cell] * along_z
+        across = across_0 + centre_x[cell] * across_x + centre_z[cell] * across_z
+        distance = math.sqrt(along * along + across * across) + 1e-12
+        extent = abs(along * along_x + across * across_x) + abs(along * along_z + across * across_z)
+        nearest = max(0.0, distance - half * extent / distance)
+        bound[cell] = exp_of_negative(-0.5 * nearest * nearest)
+    return largest_of(bound, n_cells)
 
 
 @njit(error_model="numpy")
-def find_candidates(rule, target, cells, key, found, n_found):
+def find_candidates(rule, target, cells, largest, key, found):
     """Find the candidates among the neurons of one type.
 
     Parameters
@@ -105,36 +112,38 @@ def find_candidates(rule, target, cells, key, found, n_found):
     rule : PairRule of floats
     target : Target
     cells : BoundedCells
+    largest : float
+        Largest of the bounds.
     key : uint64
         Key of the random stream of this target and type.
     found : Candidates
-        Receives source and hazard behind those already there.
-    n_found : int
+        Receives all but ``accepted``.
 
     Returns
     -------
     int
-        Number of candidates, with those already there.
+        Number of candidates.
     """
     peak = peak_probability(rule, target)
-    likeliest = min(peak * cells.largest, WALK_BELOW)
+    likeliest = min(peak * largest, WALK_BELOW)
     if likeliest <= 0.0:
-        return n_found
-    if peak * cells.largest > WALK_BELOW:
-        n_found = take_likely_cells(cells, WALK_BELOW / peak, found, n_found)
+        return 0
+    n_found = 0
+    if peak * largest > WALK_BELOW:
+        n_found = take_likely_cells(cells, WALK_BELOW / peak, found)
     # -log(1 - p) lies below its chord from 0 to the likeliest, so this is enough hazard for every bound up to there.
     hazard_per_bound = -math.log1p(-likeliest) / likeliest * peak
     return walk_cells(cells, WALK_BELOW / peak, hazard_per_bound, key, found, n_found)
 
 
-@njit(error_model="numpy")
-def take_likely_cells(cells, limit, found, n_found):
-    """Make every neuron of the grid cells with a bound above the limit a candidate."""
-    for cell in range(cells.n_rows * cells.n_rows):
+@njit
+def take_likely_cells(cells, limit, found):
+    """Make every neuron of the grid cells with a bound above the limit a candidate; returns how many."""
+    n_found = 0
+    for cell in range(len(cells.bound)):
         if cells.bound[cell] > limit:
             for source in range(cells.start[cell], cells.start[cell + 1]):
-                found.source[n_found] = source
-                found.hazard[n_found] = np.inf
+                found.source[n_found], found.hazard[n_found] = source, np.inf
                 n_found += 1
     return n_found
 
@@ -146,65 +155,70 @@ def walk_cells(cells, limit, hazard_per_bound, key, found, n_found):
     A neuron of hazard h is stopped at with probability 1 - exp(-h), independently of all others: the distances between
     stops are exponential, and the walk starts anew behind each neuron that it stopped at.
     """
-    start, bound = cells.start, cells.bound
+    n_strips = add_up_strips(cells.n_in_cell, cells.bound, limit, found.strip_total)
     draw = 0
-    remaining = exponential(key, draw) / hazard_per_bound
-    for row in range(cells.n_rows):
-        first, last = row * cells.n_rows, (row + 1) * cells.n_rows
-        row_total = sum_of_bounds(cells.n_in_cell, bound, first, last, limit)
-        if remaining >= row_total:
-            remaining -= row_total
+    remaining = draw_wait(key, draw, hazard_per_bound, found.wait)
+    for strip in range(n_strips):
+        if remaining >= found.strip_total[strip]:
+            remaining -= found.strip_total[strip]
             continue
-        for cell in range(first, last):
-            if bound[cell] > limit:
-                continue
-            source, end = start[cell], start[cell + 1]
-            while remaining < (end - source) * bound[cell]:
-                source = min(source + np.int64(remaining / bound[cell]), end - 1)
-                found.source[n_found] = source
-                found.hazard[n_found] = hazard_per_bound * bound[cell]
-                n_found += 1
-                source += 1
-                draw += 1
-                remaining = exponential(key, draw) / hazard_per_bound
-            remaining -= (end - source) * bound[cell]
+        for cell in range(strip * STRIP, (strip + 1) * STRIP):
+            rest_of_cell = bound_of_cell(cells.n_in_cell[cell], cells.bound[cell], limit)
+            if remaining < rest_of_cell:
+                source, end, bound = cells.start[cell], cells.start[cell + 1], cells.bound[cell]
+                while remaining < rest_of_cell:
+                    source = min(source + np.int64(remaining / bound), end - 1)
+                    found.source[n_found], found.hazard[n_found] = source, hazard_per_bound * bound
+                    prefetch_row(cells.place, source)
+                    n_found += 1
+                    source += 1
+                    rest_of_cell = (end - source) * bound
+                    draw += 1
+                    remaining = draw_wait(key, draw, hazard_per_bound, found.wait)
+            remaining -= rest_of_cell
     return n_found
 
 
-@njit(error_model="numpy", fastmath={"reassoc"})
-def sum_of_bounds(n_in_cell, bound, first, last, limit):
-    """Sum of the bounds over all neurons of the grid cells first..last, leaving out cells with a bound above limit."""
-    total = 0.0
-    for cell in range(first, last):
-        total += n_in_cell[cell] * (bound[cell] if bound[cell] <= limit else 0.0)
-    return total
-
-
 @njit(error_model="numpy")
-def describe_candidates(rule, grid, found, first, last):
+def draw_wait(key, draw, hazard_per_bound, wait):
+    """Distance to the next stop; every _N_WAITS of them are drawn together, which is faster."""
+    if draw % _N_WAITS == 0:
+        for k in range(_N_WAITS):
+            wait[k] = exponential(key, draw + k) / hazard_per_bound
+    return wait[draw % _N_WAITS]
+
+
+@njit(fastmath={"reassoc"})
+def add_up_strips(n_in_cell, bound, limit, strip_total):
+    """Sum of the bounds over all neurons of each strip of grid cells; returns the number of strips."""
+    n_strips = len(bound) // STRIP
+    for strip in range(n_strips):
+        total = 0.0
+        for cell in range(strip * STRIP, (strip + 1) * STRIP):
+            total += bound_of_cell(n_in_cell[cell], bound[cell], limit)
+        strip_total[strip] = total
+    return n_strips
+
+
+@njit
+def bound_of_cell(n_in_cell, bound, limit):
+    """Sum of the bounds over all neurons of a grid cell; 0 where the bound is above the limit."""
+    return n_in_cell * (bound if bound <= limit else 0.0)
+
+
+@njit
+def describe_candidates(place, found, n_found):
     """Copy what the decision needs: LLVM vectorises it only if nothing is scattered."""
-    for candidate in range(first, last):
-        place = grid.place[found.source[candidate]]
-        found.x[candidate], found.z[candidate], found.tuning_angle[candidate] = place[0], place[1], place[2]
-        found.rule.pmax[candidate] = rule.pmax
-        found.rule.displacement[candidate] = rule.displacement
-        found.rule.sigma_along[candidate] = rule.sigma_along
-        found.rule.sigma_across[candidate] = rule.sigma_across
-        found.rule.orientation_ratio[candidate] = rule.orientation_ratio
+    for candidate in range(n_found):
+        source = found.source[candidate]
+        found.x[candidate], found.z[candidate] = place[source, 0], place[source, 1]
+        found.tuning_angle[candidate], found.neuron[candidate] = place[source, 2], np.uint32(place[source, 3])
 
 
 @njit(error_model="numpy")
-def accept_candidates(target, found, n_found, key):
+def accept_candidates(rule, target, found, n_found, key):
     """Decide which candidates connect: each with its probability of connecting over that of being a candidate."""
-    rules = found.rule
     for candidate in range(n_found):
-        rule = PairRule(
-            rules.pmax[candidate],
-            rules.displacement[candidate],
-            rules.sigma_along[candidate],
-            rules.sigma_across[candidate],
-            rules.orientation_ratio[candidate],
-        )
         probability = connection_probability(
             rule, target, found.x[candidate], found.z[candidate], found.tuning_angle[candidate]
         )

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from numba import njit
 
+from twincortex.models import randomness
+
 _ONE_AT_A_TIME = threading.Lock()  # else every thread of a pool would load a copy of its own
 
 
@@ -21,7 +23,8 @@ def compile_cached(make_kernel):
     ----------
     make_kernel : callable
         ``make_kernel(sources)`` returns the Python function to compile; it must use ``sources``, a number above 0. What
-        a kernel closes over is part of the key of its cache, and ``sources`` is a digest of all files of the folder.
+        a kernel closes over is part of the key of its cache, and ``sources`` is a digest of all files of the folder
+        and of ``randomness.py``.
 
     Returns
     -------
@@ -32,10 +35,10 @@ def compile_cached(make_kernel):
         return _compile(make_kernel)
 
 
-def digest_of_sources(folder):
-    """Number above 0 that changes with the text and the names of the Python files of a folder."""
+def digest_of_sources(folder, *files):
+    """Number above 0 that changes with the text and the names of the Python files of a folder, and of some files."""
     digest = hashlib.blake2b(digest_size=7)
-    for path in sorted(Path(folder).glob("*.py")):
+    for path in [*sorted(Path(folder).glob("*.py")), *map(Path, files)]:
         digest.update(f"{path.name} {path.stat().st_size}\n".encode() + path.read_bytes())
     return int.from_bytes(digest.digest(), "big") + 1
 
@@ -43,4 +46,4 @@ def digest_of_sources(folder):
 @cache
 def _compile(make_kernel):
     folder = Path(make_kernel.__code__.co_filename).parent
-    return njit(cache=True, nogil=True)(make_kernel(digest_of_sources(folder)))
+    return njit(cache=True, nogil=True)(make_kernel(digest_of_sources(folder, randomness.__file__)))

@@ -82,8 +82,7 @@ def connection_probability(rule, target, x, z, tuning_angle):
     """
     along, across = offset_in_spreads(rule, target, x - target.x, z - target.z)
     distance_factor = exp_of_negative(-0.5 * (along * along + across * across))
-    # Orientation difference in 0..90 degrees from directions in 0..360.
-    difference = abs(abs(abs(180.0 - abs(tuning_angle - target.tuning_angle)) - 90.0) - 90.0)
+    difference = orientation_difference(tuning_angle, target.tuning_angle)
     same, orthogonal = orientation_factors(rule)
     orientation_factor = same + (orthogonal - same) / 90.0 * difference
     return min(1.0, rule.pmax * distance_factor * orientation_factor * target.relative_size)
@@ -95,6 +94,12 @@ def offset_in_spreads(rule, target, dx, dz):
     along = dx * target.axis_x + dz * target.axis_z - rule.displacement * target.displaced
     across = dz * target.axis_x - dx * target.axis_z
     return along / rule.sigma_along, across / rule.sigma_across
+
+
+@njit
+def orientation_difference(one, other):
+    """Difference of the orientations, 0 to 90 deg, of two directions from 0 to 360 deg."""
+    return abs(abs(abs(180.0 - abs(one - other)) - 90.0) - 90.0)
 
 
 @njit

@@ -3,42 +3,60 @@
 Each draw is a hash of (key, counter), so it depends neither on threads nor on the order of calls.
 """
 
-import math
-
 import numpy as np
 from numba import njit
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_MULTIPLY_1 = np.uint64(0xBF58476D1CE4E5B9)
-_MULTIPLY_2 = np.uint64(0x94D049BB133111EB)
-_ONE, _SHIFT_1, _SHIFT_2, _SHIFT_3 = np.uint64(1), np.uint64(30), np.uint64(27), np.uint64(31)
+from twincortex.models import randomness
+from twincortex.models.column.compiled_kernels import compile_cached
+
 _TO_52_BITS = np.uint64(12)
+_BITS_OF_1, _BITS_OF_ROOT_HALF = np.int64(0x3FF0000000000000), np.int64(0x3FE6A09E667F3BCD)
+_LOG_SERIES = (
+    1.531383769920937332e-01,
+    1.818357216161805012e-01,
+    2.222219843214978396e-01,
+    2.857142874366239149e-01,
+    3.999999999940941908e-01,
+    6.666666666666735130e-01,
+)
 
-
-@njit
-def splitmix64(key, counter):
-    """Draw number ``counter`` of the SplitMix64 stream ``key``: 64 random bits, also good as the key of a sub-stream.
-
-    Source
-    ------
-    Steele, Lea & Flood (2014) Fast splittable pseudorandom number generators, Fig. 16 and 17.
-    """
-    bits = key + (np.uint64(counter) + _ONE) * _GOLDEN
-    bits = (bits ^ (bits >> _SHIFT_1)) * _MULTIPLY_1
-    bits = (bits ^ (bits >> _SHIFT_2)) * _MULTIPLY_2
-    return bits ^ (bits >> _SHIFT_3)
+splitmix64 = njit(randomness.splitmix64)
 
 
 @njit
 def uniform(key, counter):
     """Draw from (0, 1); both ends are excluded."""
-    return (np.float64(splitmix64(key, counter) >> _TO_52_BITS) + 0.5) * 2.0**-52
+    bits = np.int64(splitmix64(key, counter) >> _TO_52_BITS) | _BITS_OF_1
+    return (np.int64(bits).view(np.float64) - 1.0) + 2.0**-53
 
 
 @njit
 def exponential(key, counter):
     """Draw from the exponential distribution of mean 1."""
-    return -math.log(uniform(key, counter))
+    return -log_of_fraction(uniform(key, counter))
+
+
+@njit(error_model="numpy")
+def log_of_fraction(x):
+    """``log(x)`` for normal x > 0, to 1e-15.
+
+    Written out because LLVM vectorises it, which it does not do for a call of ``math.log``.
+
+    Source
+    ------
+    The minimax polynomial of fdlibm, e_log.c.
+    """
+    bits = np.float64(x).view(np.int64)
+    power = (bits - _BITS_OF_ROOT_HALF) >> np.int64(52)
+    # x = 2^power (1 + f), and log(1 + f) is a series in s.
+    f = np.int64(bits - (power << np.int64(52))).view(np.float64) - 1.0
+    s = f / (2.0 + f)
+    z = s * s
+    series = 1.479819860511658591e-01
+    for coefficient in _LOG_SERIES:
+        series = coefficient + z * series
+    half = 0.5 * f * f
+    return f - (half - s * (half + z * series)) + np.float64(power) * 0.6931471805599453
 
 
 @njit
@@ -48,16 +66,18 @@ def exp_of_negative(x):
     Written out because LLVM vectorises it, which it does not do for a call of ``math.exp``.
     """
     x = max(x, -700.0)
-    power = np.floor(x * 1.4426950408889634 + 0.5)
+    # The sum with 1.5 * 2^52 is a whole number, and stands in the last bits of the sum.
+    shifted = x * 1.4426950408889634 + 6755399441055744.0
+    power = shifted - 6755399441055744.0
     # ln 2 in two parts: the first has few enough digits for its multiple to be exact.
     rest = (x - power * 0.693145751953125) - power * 1.42860682030941723212e-6
     series = 1.0 / 362880 + rest / 3628800
     for factorial in (40320.0, 5040.0, 720.0, 120.0, 24.0, 6.0, 2.0, 1.0, 1.0):
         series = 1.0 / factorial + rest * series
-    return series * np.int64((np.int64(power) + 1023) << 52).view(np.float64)
+    bits = np.float64(shifted).view(np.int64)
+    return series * np.int64((bits + np.int64(1023)) << np.int64(52)).view(np.float64)
 
 
-@njit(cache=True, nogil=True)
 def uniform_per_pair(key, pre, post):
     """Draw one number from (0, 1) for each connection, whatever the order of the connections.
 
@@ -71,6 +91,13 @@ def uniform_per_pair(key, pre, post):
     (n,) float64 array
     """
     draws = np.empty(len(pre))
-    for connection in range(len(pre)):
-        draws[connection] = uniform(splitmix64(key, post[connection]), pre[connection])
+    compile_cached(_pairs_kernel)(key, pre, post, draws)
     return draws
+
+
+def _pairs_kernel(sources):
+    def kernel(key, pre, post, draws):
+        for connection in range(len(draws) if sources > 0 else 0):
+            draws[connection] = uniform(splitmix64(key, post[connection]), pre[connection])
+
+    return kernel

@@ -61,6 +61,12 @@ def count_neurons(radius_um, seed, fluctuate=False):
     Returns
     -------
     (M,) int64 array
+        Rounded up for each of the 201 models, as in the source: 2 % more neurons than the density of the tissue at
+        R = 100 um, 10 % at 50 um, and never fewer than one of each model.
+
+    Source
+    ------
+    biorealistic-v1-model, build_network.py (add_nodes_v1).
     """
     n_full = read_cell_models().n_full.to_numpy(dtype=np.int64)
     # One division, so that whole numbers of cells are not rounded up by the error of (R / 700)^2.

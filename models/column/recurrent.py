@@ -72,11 +72,16 @@ def make_labels(nodes, node_types):
     pairs = [(pre, post) for pre in POSTSYNAPTIC_CLASSES for post in POSTSYNAPTIC_CLASSES]
     shape = (len(POSTSYNAPTIC_CLASSES), len(POSTSYNAPTIC_CLASSES))
     delays, code = np.unique(read_class_pairs().delay_ms.reindex(pairs).to_numpy(), return_inverse=True)
+    rank, code_of_rank = np.empty(shape, dtype=np.int64), np.zeros(shape, dtype=np.uint8)
+    for pre, row in enumerate(code.reshape(shape)):
+        different, rank[pre] = np.unique(row, return_inverse=True)
+        code_of_rank[pre, : len(different)] = different
     class_of_type = read_populations().synapse_class[node_types.pop_name].map(POSTSYNAPTIC_CLASSES.index)
     return Labels(
         synapse_class=class_of_type.to_numpy(dtype=np.int8)[nodes.type_index],
         receptor=np.array([layout.index[pair] for pair in pairs], dtype=np.int32).reshape(shape),
-        delay_code=code.astype(np.uint8).reshape(shape),
+        delay_rank=rank,
+        delay_code=code_of_rank,
         n_receptors=layout.n_receptors,
         delay_ms=delays,
     )

@@ -29,7 +29,8 @@ LOWEST_QUANTILE, HIGHEST_QUANTILE = 0.001, 0.999
 # Where the synapse counts of the targets vary more than the PSPs, weights vary by this shape only.
 SMALLEST_SHAPE = 0.001
 
-_CHUNK = 1 << 17  # connections at a time: working arrays of 12 MB per thread
+_PER_TASK = 1 << 17  # connections
+_AT_ONCE = 1 << 14  # connections: working arrays stay in the cache
 
 
 class WeightLaw(NamedTuple):
@@ -120,7 +121,7 @@ def unit_psp_table(source="recomputed"):
     return pd.DataFrame(columns, index=models.index)
 
 
-def draw_weights(topology, nodes, law, rule, seed, n_threads=None):
+def draw_weights(topology, nodes, law, rule, seed, n_threads=None, progress=None):
     """Draw the weight of every recurrent connection.
 
     Parameters
@@ -134,29 +135,39 @@ def draw_weights(topology, nodes, law, rule, seed, n_threads=None):
     seed : int
     n_threads : int, optional
         All processors by default; the result does not depend on it.
+    progress : callable, optional
+        Called with (done, total) sources.
 
     Returns
     -------
     (E,) float32 array [pA]
         Not positive for inhibitory sources; a function of the seed and of the two neurons alone.
     """
-    n_receptors, n_neurons = receptor_layout().n_receptors, len(nodes.x)
-    synapse_class, is_excitatory = law.synapse_class[nodes.type_index], law.is_excitatory[nodes.type_index]
+    n_receptors, n_neurons, n_types = receptor_layout().n_receptors, len(nodes.x), law.shape.shape[1]
+    # A connection of class c onto cell model m follows entry c * n_types + m of the flattened law.
+    first_kind = (law.synapse_class[nodes.type_index] * n_types).astype(np.int32)
+    is_excitatory = law.is_excitatory[nodes.type_index]
     key = stream_key(seed, "column: recurrent weights")
     weight = np.empty(len(topology.target), dtype=np.float32)
 
     def fill(rows):
         begin, end = topology.indptr[rows[0]], topology.indptr[rows[1]]
-        pre = np.repeat(np.arange(*rows), np.diff(topology.indptr[rows[0] : rows[1] + 1]))
-        post = topology.target[begin:end] // n_receptors
-        difference = nodes.tuning_angle[post] - nodes.tuning_angle[pre]
-        pairs = Pairs(uniform_per_pair(key, pre, post), difference, is_excitatory[pre], is_excitatory[post])
-        deviations = ndtri(np.clip(rule(pairs), LOWEST_QUANTILE, HIGHEST_QUANTILE))
-        kind = synapse_class[pre], nodes.type_index[post]
-        weight[begin:end] = law.median[kind] / nodes.target_size[post] * np.exp(law.shape[kind] * deviations)
+        sources = np.repeat(np.arange(*rows), np.diff(topology.indptr[rows[0] : rows[1] + 1]))
+        for first in range(begin, end, _AT_ONCE):
+            part = slice(first, min(first + _AT_ONCE, end))
+            pre = sources[part.start - begin : part.stop - begin]
+            post = (topology.target[part] // n_receptors).astype(np.intp)
+            quantile = rule(Pairs(uniform_per_pair(key, pre, post), pre, post, nodes.tuning_angle, is_excitatory))
+            deviation = ndtri(np.clip(quantile, LOWEST_QUANTILE, HIGHEST_QUANTILE))
+            kind = first_kind.take(pre) + nodes.type_index.take(post)
+            median, shape = law.median.take(kind), law.shape.take(kind)
+            weight[part] = median / nodes.target_size.take(post) * np.exp(shape * deviation)
+        return rows[1]
 
-    borders = np.searchsorted(topology.indptr, np.arange(0, len(weight), _CHUNK))
+    borders = np.searchsorted(topology.indptr, np.arange(0, len(weight), _PER_TASK))
     borders = np.unique([0, *np.minimum(borders, n_neurons), n_neurons])
     with ThreadPoolExecutor(n_threads or os.cpu_count()) as pool:
-        list(pool.map(fill, itertools.pairwise(borders)))
+        for done in pool.map(fill, itertools.pairwise(borders)):
+            if progress:
+                progress(int(done), n_neurons)
     return weight

@@ -57,8 +57,8 @@ def draw_block(wiring, first, last):
     in_degree : (last - first,) int64 array
     """
     n_neurons = len(wiring.targets.x)
-    found = room_for_candidates(n_neurons)
-    bound = np.empty(int(wiring.grid.n_rows.max()) ** 2)
+    bound = np.empty(wiring.grid.n_cells.max())
+    found = room_for_candidates(n_neurons, len(bound))
     in_degree = np.zeros(last - first, dtype=np.int64)
     kernel = compile_cached(_block_kernel)
     room = np.empty((last - first) * min(_GUESSED_IN_DEGREE, n_neurons), dtype=np.uint32)
@@ -75,47 +75,48 @@ def draw_block(wiring, first, last):
 
 def _block_kernel(sources):
     def kernel(wiring, block, bound, found, sources_found, in_degree):
-        return connect_block(wiring, block, bound, found, sources_found, in_degree) if sources > 0 else 0
+        """Connect targets ``block[0]..block[1]`` until there is no more room; returns how many are complete."""
+        n_found = 0
+        for i in range(block[0], block[1] if sources > 0 else 0):
+            n_onto_i = connect_target(wiring, i, bound, found, sources_found[n_found:])
+            if n_onto_i < 0:
+                return i - block[0]
+            in_degree[i - block[0]] = n_onto_i
+            n_found += n_onto_i
+        return block[1] - block[0]
 
     return kernel
 
 
 @njit
-def connect_block(wiring, block, bound, found, sources, in_degree):
-    """Connect targets ``block[0]..block[1]`` until ``sources`` is full; returns how many targets are complete."""
-    n_sources = 0
-    for i in range(block[0], block[1]):
-        n_after = connect_target(wiring, i, bound, found, sources, n_sources)
-        if n_after < 0:
-            return i - block[0]
-        in_degree[i - block[0]] = n_after - n_sources
-        n_sources = n_after
-    return block[1] - block[0]
-
-
-@njit
-def connect_target(wiring, i, bound, found, sources, n_sources):
-    """Draw the connections onto neuron i behind ``sources[:n_sources]``; returns the new end, or -1 without room."""
+def connect_target(wiring, i, bound, found, sources):
+    """Draw the connections onto neuron i; returns how many, or -1 where ``sources`` has no room for all candidates."""
     grid, post_type = wiring.grid, wiring.targets.cell_type[i]
     target = target_at(wiring.targets, i)
     walk_key, accept_key = splitmix64(wiring.walk_key, i), splitmix64(wiring.accept_key, i)
-    cloud, largest, n_found = (0.0, 0.0, 0.0, 0.0), 0.0, 0
+    cloud, largest, n_sources = (0.0, 0.0, 0.0, 0.0), 0.0, 0
     for pre_type in grid.type_order:
         rule = rule_between(wiring.rules, pre_type, post_type)
         # The bounds depend on the cloud and the grid only, which most types share with the one before.
         this_cloud = (grid.cell_um[pre_type], rule.displacement, rule.sigma_along, rule.sigma_across)
         if this_cloud != cloud:
             cloud, largest = this_cloud, bound_distance_factor(rule, target, grid, pre_type, bound)
-        cells = BoundedCells(grid.cell_start[pre_type], grid.n_in_cell[pre_type], bound, largest, grid.n_rows[pre_type])
-        n_before = n_found
-        n_found = find_candidates(rule, target, cells, splitmix64(walk_key, pre_type), found, n_before)
-        describe_candidates(rule, grid, found, n_before, n_found)
-    if n_sources + n_found > len(sources):
-        return -1
-    accept_candidates(target, found, n_found, accept_key)
+        n_cells = grid.n_cells[pre_type]
+        cells = BoundedCells(grid.place, grid.cell_start[pre_type], grid.n_in_cell[pre_type], bound[:n_cells])
+        n_found = find_candidates(rule, target, cells, largest, splitmix64(walk_key, pre_type), found)
+        if n_sources + n_found > len(sources):
+            return -1
+        describe_candidates(grid.place, found, n_found)
+        accept_candidates(rule, target, found, n_found, accept_key)
+        n_sources += keep_accepted(found, n_found, i, sources[n_sources:])
+    return n_sources
+
+
+@njit
+def keep_accepted(found, n_found, i, sources):
+    """Write down the accepted candidates but neuron i itself; returns how many."""
+    n_sources = 0
     for candidate in range(n_found):
-        neuron = grid.neuron[found.source[candidate]]
-        if found.accepted[candidate] and neuron != i:
-            sources[n_sources] = neuron
-            n_sources += 1
+        sources[n_sources] = found.neuron[candidate]  # a branch would be mispredicted every other time
+        n_sources += found.accepted[candidate] & (found.neuron[candidate] != i)
     return n_sources

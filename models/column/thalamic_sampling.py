@@ -1,4 +1,4 @@
-"""Compiled kernels of the LGN to V1 rule: choose the units of each cell, give them synapses, sort by unit.
+"""Compiled kernels of the LGN to V1 rule: choose the units of each cell.
 
 Choosing n units without replacement with probabilities in proportion to w is the same as giving every unit an arrival
 time E / w, with E exponential, and taking the n that arrive first (Efraimidis & Spirakis 2006). Every E is a hash of
@@ -12,24 +12,28 @@ import numpy as np
 from numba import njit
 
 from twincortex.models.column.compiled_kernels import compile_cached
-from twincortex.models.column.hashed_draws import exponential, splitmix64, uniform
+from twincortex.models.column.connection_probability import orientation_difference
+from twincortex.models.column.hashed_draws import exp_of_negative, exponential, log_of_fraction, splitmix64, uniform
+from twincortex.models.column.selection import largest_of, nth_smallest
+from twincortex.models.column.thalamic_synapses import MAX_SYNAPSES, Chosen, draw_multiplicities, give_synapses
 
 CANDIDATE_RADIUS = 40.0  # deg around the centre of the receptive field
 SPREAD = 5.0  # deg, of the Gaussian by which units are chosen
 SHIFT = 2.5  # deg along the tuning axis, against it for sustained units and with it for transient ones
 ELONGATION = 1.5  # of the receptive field across its tuning axis, ratio of the squared axes
 COMPOSITE_TOLERANCE = 15.0  # deg of orientation between a cell and the composite units it takes
-MAX_SYNAPSES = np.iinfo(np.uint16).max
 MAX_UNITS = np.iinfo(np.uint16).max + 1
+# Of the squared distance over 2 SPREAD^2.
+_PER_SQUARE_ALONG, _PER_SQUARE_ACROSS = ELONGATION / (2.0 * SPREAD**2), 1.0 / (ELONGATION * 2.0 * SPREAD**2)
 _SMALLEST_EXPONENTIAL = 1e-16  # below the smallest value that hashed_draws.exponential returns
 
 
 class Field(NamedTuple):
-    """LGN units in the order of square tiles of the visual field.
+    """LGN units in the order of square tiles of the visual field, within a tile by model.
 
-    unit, model : (n,) int64; x, y [deg]; shift : (n,) in SHIFT; tuning_angle [deg], NaN in simple units;
-    tile_start : (n_tiles + 1,) int64; tile_x, tile_y : (n_tiles,) [deg]; tile_radius : float [deg], of a circle around
-    every tile.
+    unit, model : (n,) int64, models that a cell may ignore being the first and the last; x, y [deg]; shift : (n,) in
+    SHIFT; tuning_angle [deg], NaN in simple units; start : (n_tiles, n_models + 1) int64, of each model; tile_x,
+    tile_y : (n_tiles,) [deg]; tile_radius : float [deg], of a circle around every tile.
     """
 
     unit: np.ndarray
@@ -38,7 +42,7 @@ class Field(NamedTuple):
     y: np.ndarray
     shift: np.ndarray
     tuning_angle: np.ndarray
-    tile_start: np.ndarray
+    start: np.ndarray
     tile_x: np.ndarray
     tile_y: np.ndarray
     tile_radius: float
@@ -74,251 +78,179 @@ class Cells(NamedTuple):
     key: np.ndarray
 
 
-class Connections(NamedTuple):
-    """Connections in the order of V1 cells.
+class _ReceptiveField(NamedTuple):
+    """The columns of Cells that say where and how one cell looks; floats."""
 
-    start : (N + 1,) int64, room for the wanted ones; n_found : (N,) int64, less where units are lacking; unit,
-    n_synapses : (start[-1],) uint16.
-    """
-
-    start: np.ndarray
-    n_found: np.ndarray
-    unit: np.ndarray
-    n_synapses: np.ndarray
+    x: float
+    y: float
+    axis_x: float
+    axis_y: float
+    tuning_angle: float
 
 
 class _Arrivals(NamedTuple):
-    """Units that arrived: order of arrival, time, place in Field, squared distance over 2 SPREAD^2."""
+    """Units that arrived, by place in Field, and their times; preferred, here : scratch; (n_units,) arrays."""
 
-    order: np.ndarray
-    time: np.ndarray
     place: np.ndarray
-    distance: np.ndarray
+    time: np.ndarray
+    preferred: np.ndarray
+    here: np.ndarray
 
 
 @njit
-def orientation_difference(angle):
-    """Fold an angle between two directions [deg] to the difference of their orientations, 0 to 90 deg."""
-    return abs(abs(angle - 90.0) % 180.0 - 90.0)
+def _weighted_distance(cell, x, y, shift):
+    """Squared distance of a shifted unit in the elongated receptive field, over 2 SPREAD^2."""
+    along = (x - cell.x) * cell.axis_x + (y - cell.y) * cell.axis_y + SHIFT * shift
+    across = (y - cell.y) * cell.axis_x - (x - cell.x) * cell.axis_y
+    return along * along * _PER_SQUARE_ALONG + across * across * _PER_SQUARE_ACROSS
 
 
 @njit
-def yule_simon(rho, probability):
-    """Quantile of the Yule-Simon distribution, P(k > n) = n B(n, rho + 1)."""
-    n, beyond = 1, 1.0 / (1.0 + rho)
-    while beyond > probability and n <= MAX_SYNAPSES:
-        n += 1
-        beyond *= n / (n + rho)
-    return n
+def _tile_factor(cell, dx, dy, radius):
+    """Upper bound of exp(-distance) in a tile whose centre is (dx, dy) away; 0 if it is out of reach."""
+    if dx * dx + dy * dy > (CANDIDATE_RADIUS + radius) ** 2:
+        return 0.0
+    along = max(0.0, abs(dx * cell.axis_x + dy * cell.axis_y) - radius - SHIFT)
+    across = max(0.0, abs(dy * cell.axis_x - dx * cell.axis_y) - radius)
+    return exp_of_negative(-(along * along * _PER_SQUARE_ALONG + across * across * _PER_SQUARE_ACROSS))
 
 
 @njit
-def _collect(field, cells, preference, cell, deadline, arrivals):
+def _collect(field, cell, preference, deadline, key, arrivals):
     """Find the units that arrive at a cell before a deadline; return how many."""
-    key = splitmix64(cells.key[cell], 0)
-    axis_x, axis_y = cells.axis_x[cell], cells.axis_y[cell]
-    strongest, n_found = preference.max(), 0
+    first_model, last_model, n_found = 0, len(preference), 0
+    while preference[first_model] == 0.0:
+        first_model += 1
+    while preference[last_model - 1] == 0.0:
+        last_model -= 1
+    strongest = largest_of(preference, len(preference))
     for tile in range(len(field.tile_x)):
-        dx, dy = field.tile_x[tile] - cells.x[cell], field.tile_y[tile] - cells.y[cell]
-        if math.hypot(dx, dy) > CANDIDATE_RADIUS + field.tile_radius:
+        dx, dy = field.tile_x[tile] - cell.x, field.tile_y[tile] - cell.y
+        latest = deadline * strongest * _tile_factor(cell, dx, dy, field.tile_radius)
+        first, last = field.start[tile, first_model], field.start[tile, last_model]
+        here = arrivals.here[: last - first]
+        if latest < _SMALLEST_EXPONENTIAL or not _draw(key, field.unit[first:last], latest, here):
             continue
-        along = max(0.0, abs(dx * axis_x + dy * axis_y) - field.tile_radius - SHIFT)
-        across = max(0.0, abs(dy * axis_x - dx * axis_y) - field.tile_radius)
-        latest = deadline * strongest * math.exp(-_scaled_distance(along, across))
-        if latest < _SMALLEST_EXPONENTIAL:
-            continue
-        for place in range(field.tile_start[tile], field.tile_start[tile + 1]):
-            preferred = preference[field.model[place]]
-            if preferred == 0.0:
-                continue
-            draw = uniform(key, field.unit[place])
-            if 1.0 - draw > latest:  # -ln(draw) >= 1 - draw: it cannot arrive in time
-                continue
-            dx, dy = field.x[place] - cells.x[cell], field.y[place] - cells.y[cell]
-            if dx * dx + dy * dy > CANDIDATE_RADIUS**2:
-                continue
-            angle = field.tuning_angle[place] - cells.tuning_angle[cell]  # NaN in simple units, which passes
-            if orientation_difference(angle) >= COMPOSITE_TOLERANCE:
-                continue
-            distance = _scaled_distance(
-                dx * axis_x + dy * axis_y + SHIFT * field.shift[place], dy * axis_x - dx * axis_y
-            )
-            time = -math.log(draw) / (preferred * math.exp(-distance))
-            if time < deadline:
-                arrivals.order[n_found] = n_found
-                arrivals.time[n_found], arrivals.place[n_found], arrivals.distance[n_found] = time, place, distance
-                n_found += 1
+        for k in range(last - first):
+            arrivals.preferred[k] = preference[field.model[first + k]]
+        _time_arrivals(
+            cell, field.x[first:last], field.y[first:last], field.shift[first:last], arrivals.preferred, here
+        )
+        _send_back_turned(cell, field.tuning_angle[first:last], here)
+        for k in range(last - first):
+            arrivals.place[n_found], arrivals.time[n_found] = first + k, here[k]
+            n_found += here[k] < deadline
     return n_found
 
 
 @njit
-def _scaled_distance(along, across):
-    """Squared distance in the elongated receptive field over 2 SPREAD^2."""
-    return (along * along * ELONGATION + across * across / ELONGATION) / (2.0 * SPREAD * SPREAD)
+def _draw(key, unit, latest, draw):
+    """Draw the uniform number behind each arrival time; return whether any unit can arrive in time."""
+    n_in_time = 0
+    for k in range(len(unit)):
+        number = uniform(key, unit[k])
+        draw[k] = number
+        n_in_time += 1.0 - number <= latest  # -ln(number) >= 1 - number
+    return n_in_time > 0
+
+
+@njit(error_model="numpy")
+def _time_arrivals(cell, x, y, shift, preferred, here):
+    """Turn the draws into arrival times, infinite for units that are too far."""
+    for k in range(len(x)):
+        weight = preferred[k] * exp_of_negative(-_weighted_distance(cell, x[k], y[k], shift[k]))
+        dx, dy = x[k] - cell.x, y[k] - cell.y
+        time = -log_of_fraction(here[k]) / weight
+        here[k] = np.inf if dx * dx + dy * dy > CANDIDATE_RADIUS**2 else time
 
 
 @njit
-def _put_smallest_first(order, value, n):
-    """Reorder ``order`` so that value[order[:n]] are its n smallest (Hoare's quickselect)."""
-    low, high = 0, len(order) - 1
-    while low < high:
-        pivot = value[order[(low + high) // 2]]
-        left, right = low, high
-        while left <= right:
-            while value[order[left]] < pivot:
-                left += 1
-            while value[order[right]] > pivot:
-                right -= 1
-            if left <= right:
-                order[left], order[right] = order[right], order[left]
-                left, right = left + 1, right - 1
-        if n - 1 <= right:
-            high = right
-        elif n - 1 >= left:
-            low = left
-        else:
-            return
+def _send_back_turned(cell, tuning_angle, time):
+    """Make the arrival times infinite of units of another orientation; simple units have a NaN, which passes."""
+    for k in range(len(time)):
+        is_turned = orientation_difference(tuning_angle[k], cell.tuning_angle) >= COMPOSITE_TOLERANCE
+        time[k] = np.inf if is_turned else time[k]
 
 
 @njit
-def _choose_units(field, cells, rules, cell, arrivals):
-    """Put the units of a cell first in ``arrivals.order``; return how many there are."""
-    rule, n_wanted = cells.rule[cell], cells.n_wanted[cell]
+def _collect_enough(field, cell, rules, rule, n_wanted, key, arrivals):
+    """Find the units that arrive first at a cell, at least as many as it wants if there are; return how many."""
     aim = n_wanted + 4.0 * math.sqrt(n_wanted) + 4.0
     while True:
-        grid = np.searchsorted(rules.expected[rule], aim)
-        deadline = rules.deadline[grid] if grid < len(rules.deadline) else np.inf
-        n_found = _collect(field, cells, rules.preference[rule], cell, deadline, arrivals)
-        if n_found >= n_wanted:
-            _put_smallest_first(arrivals.order[:n_found], arrivals.time, n_wanted)
-            return n_wanted
-        if deadline == np.inf:
+        step = 0
+        while step < len(rules.deadline) and rules.expected[rule, step] < aim:
+            step += 1
+        deadline = rules.deadline[step] if step < len(rules.deadline) else np.inf
+        n_found = _collect(field, cell, rules.preference[rule], deadline, key, arrivals)
+        if n_found >= n_wanted or deadline == np.inf:
             return n_found
         aim *= 1.2 * aim / (n_found + 1.0)  # part of the receptive field lies outside the visual field
 
 
 @njit
-def _draw_multiplicities(cells, cell, n, multiplicity):
-    """Draw the numbers of synapses of n connections, largest first; return how many are above 1."""
-    key, n_multiple = splitmix64(cells.key[cell], 1), 0
-    for number in range(n):
-        k = yule_simon(cells.yule[cell], uniform(key, number))
-        if k > 1:
-            multiplicity[n_multiple] = k
-            n_multiple += 1
-    multiplicity[:n_multiple] = -np.sort(-multiplicity[:n_multiple])
-    return n_multiple
+def _choose_first(field, cell, arrivals, n_found, n_wanted, key, chosen):
+    """Choose the units that arrived first; return how many."""
+    last = np.inf
+    if n_found > n_wanted:
+        for arrival in range(n_found):
+            chosen.ranked[arrival] = arrivals.time[arrival]
+        last = nth_smallest(chosen.ranked[:n_found], n_wanted) if n_wanted > 0 else -np.inf
+    n_chosen = 0
+    for arrival in range(n_found):
+        arrivals.place[n_chosen] = arrivals.place[arrival]
+        n_chosen += arrivals.time[arrival] <= last
+    n_chosen = min(n_chosen, n_wanted)
+    for choice in range(n_chosen):
+        place = arrivals.place[choice]
+        chosen.unit[choice] = field.unit[place]
+        chosen.distance[choice] = _weighted_distance(cell, field.x[place], field.y[place], field.shift[place])
+    for choice in range(n_chosen):
+        chosen.patience[choice] = exponential(key, chosen.unit[choice])
+    return n_chosen
 
 
-@njit
-def _assign_multiplicities(order, distance, patience, multiplicity, n_synapses):
-    """Give the multiplicities, largest first, to units chosen in proportion to exp(-k distance); the rest get one.
-
-    Units race for each multiplicity; what is left of the patience of those that lost is again exponential, because the
-    exponential distribution has no memory, so one draw per unit serves all races.
-    """
-    n_synapses[order] = 1
-    time = np.empty(len(distance))
-    given = 0
-    while given < len(multiplicity):
-        k, n_same = multiplicity[given], 1
-        while given + n_same < len(multiplicity) and multiplicity[given + n_same] == k:
-            n_same += 1
-        racing = order[given:]
-        for runner in racing:  # logarithms, because exp(-k distance) may underflow
-            time[runner] = math.log(patience[runner]) + k * distance[runner]
-        _put_smallest_first(racing, time, n_same)
-        last = -np.inf
-        for runner in racing[:n_same]:
-            n_synapses[runner] = k
-            last = max(last, time[runner])
-        given += n_same
-        if given < len(multiplicity):
-            for runner in racing[n_same:]:
-                patience[runner] = max(patience[runner] - math.exp(last - k * distance[runner]), 1e-300)
-
-
-def connect_cells(field, cells, rules, first, last, connections):
+def connect_cells(rule, first, last):
     """Choose the LGN units and their synapse counts for the V1 cells ``first`` to ``last - 1``.
 
     Parameters
     ----------
-    field : Field
-    cells : Cells
-    rules : Rules
+    rule : (Field, Cells, Rules)
     first, last : int
-    connections : Connections
-        Filled for these cells; ``n_found`` is -1 where a connection has more than MAX_SYNAPSES synapses.
-    """
-    compile_cached(_cells_kernel)(field, cells, rules, first, last, connections)
-
-
-def _cells_kernel(sources):
-    def kernel(field, cells, rules, first, last, connections):
-        if sources > 0:
-            _connect_cells(field, cells, rules, first, last, connections)
-
-    return kernel
-
-
-@njit
-def _connect_cells(field, cells, rules, first, last, connections):
-    n_units = len(field.unit)
-    arrivals = _Arrivals(np.empty(n_units, np.int64), np.empty(n_units), np.empty(n_units, np.int64), np.empty(n_units))
-    patience, n_synapses = np.empty(n_units), np.empty(n_units, np.int64)
-    multiplicity = np.empty(n_units, np.int64)
-    for cell in range(first, last):
-        n_chosen = _choose_units(field, cells, rules, cell, arrivals)
-        order = arrivals.order[:n_chosen]
-        key = splitmix64(cells.key[cell], 2)
-        for chosen in order:
-            patience[chosen] = exponential(key, field.unit[arrivals.place[chosen]])
-        n_multiple = _draw_multiplicities(cells, cell, n_chosen, multiplicity)
-        _assign_multiplicities(order, arrivals.distance, patience, multiplicity[:n_multiple], n_synapses)
-        fits = n_multiple == 0 or multiplicity[0] <= MAX_SYNAPSES
-        connections.n_found[cell] = n_chosen if fits else -1
-        start = connections.start[cell]
-        for number, chosen in enumerate(order):
-            connections.unit[start + number] = field.unit[arrivals.place[chosen]]
-            connections.n_synapses[start + number] = n_synapses[chosen]
-
-
-@njit(cache=True, nogil=True)
-def sort_by_unit(connections, cell_target, cell_weight, n_units):
-    """Bring connections from the order of V1 cells into rows by LGN unit, each sorted by target.
-
-    Parameters
-    ----------
-    connections : Connections
-    cell_target : (N,) int32 array, ascending
-        ``post * n_receptors + receptor``.
-    cell_weight : (N,) float64 array [pA]
-        Per synapse.
-    n_units : int
 
     Returns
     -------
-    indptr : (n_units + 1,) int64 array
-    target : (E,) int32 array
-    weight : (E,) float32 array [pA]
-        Of all synapses of the connection.
-    n_synapses : (E,) uint16 array
+    connections : (n,) uint32 array
+        ``unit << 16 | synapses``, cell by cell.
+    n_found, largest : (last - first,) int64 arrays
+        Connections of each cell, and the synapses of its largest; where these are above MAX_SYNAPSES they do not fit.
     """
-    indptr = np.zeros(n_units + 1, np.int64)
-    for cell in range(len(cell_target)):
-        start = connections.start[cell]
-        for connection in range(start, start + connections.n_found[cell]):
-            indptr[connections.unit[connection] + 1] += 1
-    indptr = np.cumsum(indptr)
-    target, n_synapses = np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.uint16)
-    weight = np.empty(indptr[-1], np.float32)
-    next_free = indptr[:-1].copy()
-    for cell in range(len(cell_target)):
-        start = connections.start[cell]
-        for connection in range(start, start + connections.n_found[cell]):
-            place = next_free[connections.unit[connection]]
-            next_free[connections.unit[connection]] += 1
-            target[place] = cell_target[cell]
-            weight[place] = cell_weight[cell] * connections.n_synapses[connection]
-            n_synapses[place] = connections.n_synapses[connection]
-    return indptr, target, weight, n_synapses
+    field, cells, _ = rule
+    n_units = len(field.unit)
+    connections = np.empty(np.minimum(cells.n_wanted[first:last], n_units).sum(), np.uint32)
+    n_found, largest = np.zeros((2, last - first), np.int64)
+    room = (
+        _Arrivals(np.empty(n_units, np.int64), *np.empty((3, n_units))),
+        Chosen(np.empty(n_units, np.int64), *np.empty((5, n_units))),
+        np.zeros(MAX_SYNAPSES + 2, np.int64),
+    )
+    compile_cached(_cells_kernel)(rule, first, room, connections, n_found, largest)
+    return connections[: n_found.sum()], n_found, largest
+
+
+def _cells_kernel(sources):
+    def kernel(rule, first, room, connections, n_found, largest):
+        field, cells, rules = rule
+        arrivals, chosen, n_with = room
+        end = 0
+        for k in range(len(n_found) if sources > 0 else 0):
+            i = first + k
+            cell = _ReceptiveField(cells.x[i], cells.y[i], cells.axis_x[i], cells.axis_y[i], cells.tuning_angle[i])
+            keys = splitmix64(cells.key[i], 0), splitmix64(cells.key[i], 1), splitmix64(cells.key[i], 2)
+            n_arrived = _collect_enough(field, cell, rules, cells.rule[i], cells.n_wanted[i], keys[0], arrivals)
+            n = _choose_first(field, cell, arrivals, n_arrived, cells.n_wanted[i], keys[2], chosen)
+            largest[k] = draw_multiplicities(keys[1], cells.yule[i], n, n_with)
+            give_synapses(chosen, n, n_with, largest[k], connections[end : end + n])
+            n_found[k] = n
+            end += n
+
+    return kernel

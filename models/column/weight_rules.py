@@ -14,21 +14,23 @@ DIRECTION_JITTER, DIRECTION_JITTER_INHIBITORY = 5.0, 10.0
 
 
 class Pairs(NamedTuple):
-    """What the quantile may depend on, for n connections.
+    """What the quantile may depend on, for n connections between N neurons.
 
     Attributes
     ----------
     draw : (n,) float64 array
         Uniform in (0, 1).
-    direction_difference : (n,) float64 array [deg]
-        Tuning angle of the target minus that of the source, -360 to 360.
-    pre_excitatory, post_excitatory : (n,) bool arrays
+    pre, post : (n,) int arrays
+        The two neurons.
+    tuning_angle : (N,) float64 array [deg]
+    is_excitatory : (N,) bool array
     """
 
     draw: np.ndarray
-    direction_difference: np.ndarray
-    pre_excitatory: np.ndarray
-    post_excitatory: np.ndarray
+    pre: np.ndarray
+    post: np.ndarray
+    tuning_angle: np.ndarray
+    is_excitatory: np.ndarray
 
 
 def random_quantile(pairs):
@@ -43,10 +45,12 @@ def like_to_like_quantile(pairs):
     ------
     biorealistic-v1-model, build_network.py (syn_weight_by_experimental_distribution, delta_theta_cdf).
     """
-    both_excitatory = pairs.pre_excitatory & pairs.post_excitatory
-    jitter = np.where(pairs.pre_excitatory | pairs.post_excitatory, DIRECTION_JITTER, DIRECTION_JITTER_INHIBITORY)
+    pre_excitatory, post_excitatory = pairs.is_excitatory[pairs.pre], pairs.is_excitatory[pairs.post]
+    both_excitatory = pre_excitatory & post_excitatory
+    jitter = np.where(pre_excitatory | post_excitatory, DIRECTION_JITTER, DIRECTION_JITTER_INHIBITORY)
     jitter = np.where(both_excitatory, 0.0, jitter * ndtri(pairs.draw))
-    difference = np.abs(np.abs((pairs.direction_difference + jitter) % 360 - 180) - 180)
+    difference = pairs.tuning_angle[pairs.post] - pairs.tuning_angle[pairs.pre]
+    difference = np.abs(np.abs((difference + jitter) % 360 - 180) - 180)
     return 1 - np.where(both_excitatory, direction_difference_cdf(difference), difference / 180)
 
 

@@ -1,6 +1,6 @@
 """The torch engine: circuits as differentiable modules, trained with surrogate gradients."""
 
-from twincortex.models import openmp as _openmp  # noqa: F401  (before torch)
+from twincortex.models import before_torch as _before_torch  # noqa: F401
 from twincortex.models.surrogate.reference import ReferenceColumn, Rollout, State
 from twincortex.models.surrogate.simulate import simulate, simulate_trials
 from twincortex.models.surrogate.spike_functions import REFERENCE_SHAPING, GradientShaping

@@ -72,7 +72,7 @@ def schedule_arrivals(trains, connections, dt, dtype):
     key, count = np.unique((step * n_trials + trial) * n_units + unit, return_counts=True)
     step, trial, unit = key // n_units // n_trials, key // n_units % n_trials, key % n_units
     arrival = np.concatenate([step + delay for delay in connections.delays])
-    row = np.concatenate([(delay - 1) * connections.n_sources + unit for delay in connections.delays])
+    row = np.concatenate([connections.rows(unit, delay) for delay in connections.delays])
     order = np.argsort(arrival, kind="stable")
     repeated = [np.tile(array, len(connections.delays))[order] for array in (trial, count)]
     return Arrivals(

@@ -11,9 +11,9 @@ from torch import nn
 from twincortex.models.equations import glif3
 from twincortex.models.errors import InputError, first_offenders, near_name_hint
 from twincortex.models.propagators import compute_propagators
-from twincortex.models.surrogate.delivery import Connections, deliver_events, deliver_spikes
+from twincortex.models.surrogate.delivery import Connections, deliver_events, deliver_spikes, shared_tensor
 from twincortex.models.surrogate.inputs import schedule_arrivals
-from twincortex.models.surrogate.sparse_maps import SparseMap
+from twincortex.models.surrogate.sparse_maps import Elements, SparseMap
 from twincortex.models.surrogate.spike_functions import GradientShaping, scale_gradient, spike
 
 RECURRENT = "v1_to_v1"
@@ -68,6 +68,8 @@ class Rollout:
 class ReferenceColumn(nn.Module):
     """A circuit as a torch module on the CPU; its parameters are the weights in canonical order.
 
+    Connections and the weights that are not trained are those of the circuit, in its memory.
+
     Parameters
     ----------
     circuit : Circuit
@@ -80,12 +82,13 @@ class ReferenceColumn(nn.Module):
     dtype : torch.dtype
         float64 to compare engines, float32 to train.
     trained : collection of str
-        Projections whose weights need gradients.
+        Projections whose weights need gradients; they get weights of their own.
 
     Attributes
     ----------
     weights : nn.ParameterDict
-        ``v1_to_v1``, ``lgn_to_v1``, ``bkg_to_v1``: (E,) tensors [pA].
+        ``v1_to_v1``, ``lgn_to_v1``, ``bkg_to_v1``: (E,) tensors [pA]; trained ones in dtype, the others float32 and
+        not to be written to.
     """
 
     def __init__(
@@ -110,9 +113,7 @@ class ReferenceColumn(nn.Module):
         }
         self.weights = nn.ParameterDict(
             {
-                name: nn.Parameter(
-                    torch.from_numpy(projection.weight).to(dtype, copy=True), requires_grad=name in trained
-                )
+                name: _weights(projection, dtype if name in trained else None)
                 for name, projection in circuit.projections.items()
             }
         )
@@ -120,29 +121,17 @@ class ReferenceColumn(nn.Module):
 
     def _spread_propagators(self, p, type_index):
         """Spread the numbers of the cell models over the neurons; state s of neuron i is row ``s * N + i``."""
-        n_states, n = len(p.states), self.n_neurons
-        neuron = torch.arange(n)
+        n, touched = self.n_neurons, p.reset_touched.nonzero()[0]
+        states, reset_states = Elements(len(p.states), n), Elements(len(touched), n)
+        inbox = Elements(self.n_receptors, n, by_neuron=True)
 
         def per_neuron(values):
-            return torch.from_numpy(values).to(self.dtype)[type_index].T.contiguous()
+            return torch.from_numpy(values).to(self.dtype).T[:, type_index]
 
-        def sparse_map(rows, columns, values, n_rows, n_columns, column_of):
-            rows = (torch.from_numpy(rows)[:, None] * n + neuron).reshape(-1)
-            columns = column_of(torch.from_numpy(columns)[:, None]).reshape(-1)
-            return SparseMap(rows, columns, per_neuron(values).reshape(-1), (n_rows, n_columns))
-
-        def of_state(state):
-            return state * n + neuron
-
-        def of_receptor(receptor):
-            return neuron * self.n_receptors + receptor
-
-        size, n_inbox = n_states * n, n * self.n_receptors
-        self._step = sparse_map(p.rows, p.cols, p.values, size, size, of_state)
-        self._jump = sparse_map(p.jump_rows, p.jump_receptors, p.jump_values, size, n_inbox, of_receptor)
-        touched = p.reset_touched.nonzero()[0]
-        row = touched.searchsorted(p.reset_rows)
-        self._spike_reset = sparse_map(row, p.reset_cols, p.reset_values, len(touched) * n, size, of_state)
+        self._step = SparseMap(p.rows, p.cols, per_neuron(p.values), states, states)
+        self._jump = SparseMap(p.jump_rows, p.jump_receptors, per_neuron(p.jump_values), states, inbox)
+        reset_rows = touched.searchsorted(p.reset_rows)
+        self._spike_reset = SparseMap(reset_rows, p.reset_cols, per_neuron(p.reset_values), reset_states, states)
         self.held = torch.from_numpy(p.held.nonzero()[0])
         self.reset_touched = torch.from_numpy(touched)
         self.offset = per_neuron(p.offset)[:, :, None]
@@ -197,8 +186,6 @@ class ReferenceColumn(nn.Module):
         batch = self._count_trials(inputs, state)
         self._check_current(current, n_steps)
         state = state or self.initial_state(batch)
-        weight = {name: self.weights[name][connections.order] for name, connections in self.connections.items()}
-        matrix = self.connections[RECURRENT].matrix(weight[RECURRENT].detach())
         # Sorted: the order of sums decides the last bit, and must not depend on how a set happens to be ordered.
         sources = sorted({*inputs, *state.pending})
         arrivals = {name: self._arrivals(name, inputs.get(name), state) for name in sources}
@@ -208,12 +195,13 @@ class ReferenceColumn(nn.Module):
         spikes, potentials, recorded = [], [], []
         for n in range(n_steps):
             x = self._integrate(x, refractory > 0, None if current is None else current[n])
-            v = x[membrane]
+            v = x[membrane].clone()  # a view, kept until the end, would keep all states of the step
             z = spike(v - self.threshold, self.scale, self.shaping) * (refractory == 0)
-            inbox = deliver_spikes(weight[RECURRENT], torch.cat(history), self.connections[RECURRENT], matrix)
+            recent = torch.stack(history, dim=1).flatten(0, 1)
+            inbox = deliver_spikes(self.weights[RECURRENT], recent, self.connections[RECURRENT])
             for source, steps in arriving.items():
                 name = f"{source}_to_v1"
-                inbox = inbox + deliver_events(weight[name], self.connections[name], *steps[n], batch)
+                inbox = inbox + deliver_events(self.weights[name], self.connections[name], *steps[n], batch)
             x = x + self._jump(inbox).view_as(x)
             x, refractory = self._reset(x, refractory, z.detach() > 0)
             history = (self._damp(z, self.shaping.recurrent_factor), *history[:-1])
@@ -281,6 +269,14 @@ class ReferenceColumn(nn.Module):
         after = self._spike_reset(x.flatten(0, 1)).view(-1, *x.shape[1:]) + self.reset_offset
         x = x.index_copy(0, self.reset_touched, torch.where(is_spike, after, x[self.reset_touched]))
         return x, torch.where(is_spike, self.refractory_steps, (refractory - 1).clamp(min=0))
+
+
+def _weights(projection, trained_dtype):
+    """The weights of a projection as a parameter: a copy where they are trained, the circuit's own where not."""
+    weight = shared_tensor(projection.weight)
+    if trained_dtype is None:
+        return nn.Parameter(weight, requires_grad=False)
+    return nn.Parameter(weight.to(trained_dtype, copy=True))
 
 
 def _by_trial(steps):

@@ -1,14 +1,14 @@
 """The torch engine's answer to ``simulate``: no gradients, any duration, several trials at once."""
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 
+from twincortex.models.memory_forecast import NEURON_STEPS_AT_ONCE
 from twincortex.models.recording import Recording
 from twincortex.models.spikes import SpikeTrains, from_steps
 from twincortex.models.surrogate.reference import ReferenceColumn
-
-# Neuron-steps kept before they are turned into spike lists: 400 MB of spikes and potentials in float64.
-NEURON_STEPS_AT_ONCE = 25_000_000
 
 
 def simulate(circuit, inputs, run, equation_set=None, progress=None):
@@ -58,11 +58,12 @@ def simulate_trials(circuit, trials, run, equation_set=None, progress=None):
     column = ReferenceColumn(circuit, run.dt, equation_set, run.after_spike_current, dtype=dtype, trained=())
     current = None if run.current is None else torch.from_numpy(run.current).to(dtype)
     n_at_once = max(1, NEURON_STEPS_AT_ONCE // (circuit.n_neurons * len(trials)))
+    bounds = [*range(0, run.n_steps, n_at_once), run.n_steps]
+    pieces = {name: [_cut(inputs[name], bounds, run.dt) for inputs in trials] for name in trials[0]}
     spikes, potentials, state = [], [], None
     with torch.no_grad():
-        for start in range(0, run.n_steps, n_at_once):
-            stop = min(start + n_at_once, run.n_steps)
-            part = {name: [_between(inputs[name], start, stop, run.dt) for inputs in trials] for name in trials[0]}
+        for number, (start, stop) in enumerate(pairwise(bounds)):
+            part = {name: [of_trial[number] for of_trial in of_source] for name, of_source in pieces.items()}
             now = None if current is None else current[start:stop]
             rollout = column(part, stop - start, state, now, run.record_v)
             state = rollout.state
@@ -74,11 +75,14 @@ def simulate_trials(circuit, trials, run, equation_set=None, progress=None):
     return [_recording(circuit, run, column, spikes, potentials, trial) for trial in range(len(trials))]
 
 
-def _between(trains, start, stop, dt):
-    """Spikes of steps start to stop - 1, with times counted from step start."""
-    steps = trains.steps(dt)
-    cut = slice(*np.searchsorted(steps, [start, stop]))
-    return SpikeTrains(trains.population, trains.n_units, trains.times[cut] - start * dt, trains.node_ids[cut])
+def _cut(trains, bounds, dt):
+    """Spikes between one bound [steps] and the next, with times counted from the bound."""
+    places = np.searchsorted(trains.steps(dt), bounds)
+    pieces = zip(bounds, map(slice, places[:-1], places[1:]), strict=False)
+    return [
+        SpikeTrains(trains.population, trains.n_units, trains.times[piece] - start * dt, trains.node_ids[piece])
+        for start, piece in pieces
+    ]
 
 
 def _recording(circuit, run, column, spikes, potentials, trial):

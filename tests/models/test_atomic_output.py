@@ -1,5 +1,6 @@
 import errno
 import os
+from pathlib import Path
 
 import h5py
 import pytest
@@ -60,6 +61,33 @@ def test_a_failed_overwrite_keeps_the_old_folder(tmp_path):
     with pytest.raises(ValueError, match="half"), new_folder(tmp_path / "out", "marker.json", overwrite=True):
         raise ValueError("half")
     assert (tmp_path / "out" / "sub" / "data").read_text() == "one"
+
+
+@pytest.mark.parametrize("n_renames", [0, 1, 2])  # before the old folder is set aside, between the two, at the end
+def test_an_interrupt_while_a_folder_is_replaced_keeps_one_of_the_two(tmp_path, monkeypatch, n_renames):
+    write_folder(tmp_path / "out", "one")
+    rename, done = Path.rename, []
+
+    def rename_until_interrupted(path, target):
+        if len(done) == n_renames:
+            done.append("interrupt")
+            raise InterruptedHere
+        rename(path, target)
+        done.append(target)
+        if len(done) == n_renames == 2:
+            raise InterruptedHere
+
+    monkeypatch.setattr(Path, "rename", rename_until_interrupted)
+    with pytest.raises(InterruptedHere):
+        write_folder(tmp_path / "out", "two", overwrite=True)
+    assert (tmp_path / "out" / "sub" / "data").read_text() == ("two" if n_renames == 2 else "one")
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_folders_get_the_permissions_of_the_user(tmp_path):
+    write_folder(tmp_path / "out", "one")
+    (tmp_path / "usual").mkdir()
+    assert (tmp_path / "out").stat().st_mode == (tmp_path / "usual").stat().st_mode
 
 
 def test_a_folder_of_something_else_is_never_replaced(tmp_path):

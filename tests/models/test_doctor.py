@@ -8,10 +8,18 @@ from twincortex.models.command_line import main
 from twincortex.models.doctor import examine_machine
 from twincortex.models.toolchain import find_compiler, find_nvcc, run_quietly
 
+A_MACHINE = {
+    "find_compiler": "/usr/bin/g++",
+    "find_nvcc": "/usr/bin/nvcc",
+    "find_curand": "/usr",
+    "list_gpus": ["NVIDIA H200"],
+    "find_nest": {"version": "3.10.0", "mpi": True},
+    "find_mpi_launcher": "/usr/bin/mpirun",
+}
 
-def pretend(monkeypatch, compiler="/usr/bin/g++", nvcc="/usr/bin/nvcc", curand="/usr", gpu=("NVIDIA H200",)):
-    tools = {"find_compiler": compiler, "find_nvcc": nvcc, "find_curand": curand, "list_gpus": list(gpu)}
-    for name, found in tools.items():
+
+def pretend(monkeypatch, **others):
+    for name, found in (A_MACHINE | others).items():
         for module in (doctor_module, toolchain):
             monkeypatch.setattr(module, name, lambda found=found: found)
 
@@ -20,17 +28,26 @@ def pretend(monkeypatch, compiler="/usr/bin/g++", nvcc="/usr/bin/nvcc", curand="
     ("machine", "engine", "verdict"),
     [
         ({}, "brian-cuda", "ready"),
-        ({"gpu": ()}, "brian-cuda", "compiles, but cannot run: no NVIDIA GPU"),
-        ({"nvcc": None}, "brian-cuda", "missing: nvcc (the CUDA toolkit; or set CUDA_HOME)"),
-        ({"curand": None}, "brian-cuda", "missing: cuRAND (pip install nvidia-curand)"),
+        ({"list_gpus": []}, "brian-cuda", "compiles, but cannot run: no NVIDIA GPU"),
+        ({"find_nvcc": None}, "brian-cuda", "missing: nvcc (the CUDA toolkit; or set CUDA_HOME)"),
+        ({"find_curand": None}, "brian-cuda", "missing: cuRAND (pip install nvidia-curand)"),
         ({}, "brian-cpp", "ready"),
-        ({"compiler": None}, "brian", "ready (slow: no compiler)"),
+        ({"find_compiler": None}, "brian", "ready (slow: no compiler)"),
+        ({}, "nest", "ready (threads and MPI)"),
+        ({"find_mpi_launcher": None}, "nest", "ready (threads; no mpirun to use its MPI with)"),
+        ({"find_nest": {"version": "3.10.0", "mpi": False}}, "nest", "ready (threads; built without MPI)"),
+        ({"find_nest": None}, "nest", "missing: NEST (pip install 'twincortex[nest]')"),
     ],
 )
 def test_the_verdict_names_what_is_missing(monkeypatch, machine, engine, verdict):
     pretend(monkeypatch, **machine)
     monkeypatch.setattr(doctor_module, "_version", lambda package: "1.0")
     assert examine_machine()["verdict"][engine] == verdict
+
+
+def test_the_version_of_nest_is_its_own_word(monkeypatch):
+    pretend(monkeypatch)
+    assert examine_machine()["versions"]["nest"] == "3.10.0"
 
 
 def test_a_missing_package_comes_with_the_command_that_installs_it(monkeypatch):

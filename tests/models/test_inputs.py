@@ -57,3 +57,27 @@ def test_missing_spikes_are_refused(circuit, inputs):
     (inputs / "bkg_spikes.h5").unlink()
     with pytest.raises(InputError, match=r"bkg_spikes.h5 does not exist"):
         read_inputs(inputs, circuit)
+
+
+def test_spikes_of_a_source_that_the_circuit_lacks_are_refused(circuit, inputs):
+    shutil.copy(inputs / "bkg_spikes.h5", inputs / "bgk_spikes.h5")
+    with pytest.raises(InputError, match=r"bgk_spikes.h5 is of a source that the circuit lacks; did you mean 'bkg'"):
+        read_inputs(inputs, circuit)
+
+
+def silence(inputs, *sources):
+    facts = json.loads((inputs / "stimulus.json").read_text())
+    (inputs / "stimulus.json").write_text(json.dumps(facts | {"silent_sources": [*sources]}))
+
+
+def test_a_source_is_silent_only_if_the_description_says_so(circuit, inputs):
+    (inputs / "bkg_spikes.h5").unlink()
+    silence(inputs, "bkg")
+    trains = read_inputs(inputs, circuit)[0]["bkg"]
+    assert (trains.n_units, trains.n_spikes) == (circuit.projections["bkg_to_v1"].n_sources, 0)
+
+
+def test_a_silent_source_with_spikes_is_refused(circuit, inputs):
+    silence(inputs, "bkg")
+    with pytest.raises(InputError, match=r"bkg_spikes.h5 holds spikes of a source that stimulus.json calls silent"):
+        read_inputs(inputs, circuit)

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from twincortex.models.column.hashed_draws import splitmix64
+from twincortex.models.column import hashed_draws
 from twincortex.models.column.lgn_units import build_lgn_units
 from twincortex.models.errors import InputError
-from twincortex.models.lgn import LgnModel, _splitmix64, lgn_rates, lgn_spikes
+from twincortex.models.lgn import LgnModel, lgn_rates, lgn_spikes
 from twincortex.models.parameters import read_lgn_units
+from twincortex.models.randomness import splitmix64
 from twincortex.models.stimuli import DriftingGrating, Gray, RecordedMovie
 
 
@@ -182,9 +183,9 @@ def test_spikes_of_one_unit_in_one_frame_differ_in_time():
 
 
 def test_the_hash_is_that_of_the_compiled_kernels():
-    key, frame, unit = np.uint64(2**64 - 5), np.array([0, 3, 2**40]), np.array([17_399, 0, 1])
-    expected = [splitmix64(np.uint64(splitmix64(key, f)), u) for f, u in zip(frame, unit, strict=True)]
-    np.testing.assert_array_equal(_splitmix64(key, frame, unit), np.array(expected, dtype=np.uint64))
+    keys, counters = np.array([0, 7, 2**64 - 5], dtype=np.uint64), np.array([0, 17_399, 2**40])
+    one_by_one = [hashed_draws.splitmix64(key, counter) for key, counter in zip(keys, counters, strict=True)]
+    np.testing.assert_array_equal(splitmix64(keys, counters), np.array(one_by_one, dtype=np.uint64))
 
 
 @pytest.mark.parametrize("bad", [-1.0, np.nan, np.inf])

@@ -106,7 +106,7 @@ def break_times(file):
 
 
 def break_units(file):
-    file["spikes/lgn/timestamps"].attrs["units"] = "s"
+    file["spikes/lgn/timestamps"].attrs["units"] = "min"
 
 
 def shorten_ids(file):
@@ -123,7 +123,7 @@ def float_ids(file):
     ("damage", "message"),
     [
         (break_times, "lgn/timestamps is missing; did you mean 'timestmps'"),
-        (break_units, "timestamps is in 's'; expected 'ms'"),
+        (break_units, "timestamps is in 'min'; expected 'ms' or 's'"),
         (shorten_ids, "node_ids has 1 entries; expected 2"),
         (float_ids, "node_ids has type float64.*whole numbers"),
         (lambda file: file.move("spikes", "spike"), "holds no group 'spikes'; did you mean 'spike'"),
@@ -136,6 +136,35 @@ def test_damaged_files_are_refused(tmp_path, damage, message):
         damage(file)
     with pytest.raises(InputError, match=message):
         read_spikes(path, "lgn")
+
+
+def test_the_units_of_a_file_that_does_not_count_them_are_those_asked_for(tmp_path):
+    write_spikes(tmp_path / "s.h5", SpikeTrains("v1", 9, [1.0], [4]))
+    assert read_spikes(tmp_path / "s.h5", n_units=9).n_units == 9
+    with pytest.raises(InputError, match=r"spikes of 9 units; expected 7. Are these the spikes of another circuit"):
+        read_spikes(tmp_path / "s.h5", n_units=7)
+    with h5py.File(tmp_path / "s.h5", "r+") as file:
+        del file["spikes/v1"].attrs["n_units"]
+    assert read_spikes(tmp_path / "s.h5", n_units=7).n_units == 7
+    with pytest.raises(InputError, match=r"1 of 1 have an id out of range"):
+        read_spikes(tmp_path / "s.h5", n_units=3)
+
+
+@pytest.mark.parametrize("units", ["s", "sec", "Seconds", "seconds "])
+def test_times_in_seconds_become_milliseconds(tmp_path, units):
+    write_spikes(tmp_path / "s.h5", SpikeTrains("lgn", 9, [0.001, 0.25], [4, 5]))
+    with h5py.File(tmp_path / "s.h5", "r+") as file:
+        file["spikes/lgn/timestamps"].attrs["units"] = units
+    assert read_spikes(tmp_path / "s.h5").times.tolist() == [1.0, 250.0]
+
+
+@pytest.mark.parametrize("count", ["three", -1, 2.5, [3, 3]])
+def test_a_number_of_units_that_is_none_is_refused(tmp_path, count):
+    write_spikes(tmp_path / "s.h5", SpikeTrains("lgn", 9, [1.0], [4]))
+    with h5py.File(tmp_path / "s.h5", "r+") as file:
+        file["spikes/lgn"].attrs["n_units"] = count
+    with pytest.raises(InputError, match=r"spikes/lgn/@n_units is .*; expected the number of units"):
+        read_spikes(tmp_path / "s.h5")
 
 
 def test_an_unknown_population_gets_a_near_name(tmp_path):
@@ -159,7 +188,7 @@ def test_a_flipped_bit_in_the_data_is_found(tmp_path):
     place = content.find(np.array([500.0, 501.0]).tobytes())
     content[place] ^= 1
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"s.h5 cannot be read as HDF5"):
+    with pytest.raises(InputError, match=r"s.h5:/spikes/lgn/timestamps cannot be read"):
         read_spikes(path)
 
 

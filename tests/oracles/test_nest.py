@@ -11,12 +11,13 @@ from twincortex.models import brian, surrogate
 from twincortex.models.background import background_spikes
 from twincortex.models.circuit import Circuit, Nodes, sort_projection
 from twincortex.models.lgn import lgn_rates, lgn_spikes
+from twincortex.models.nest import Processes
+from twincortex.models.nest import simulate as simulate_in_nest
 from twincortex.models.parameters import read_cell_models, read_populations
 from twincortex.models.recording import Run
 from twincortex.models.stimuli import make_stimulus
 
 from circuits import node_types_of, small_random_circuit, small_random_inputs, some_lgn_units
-from oracles import nest_network
 
 pytestmark = pytest.mark.skipif(not importlib.util.find_spec("nest"), reason="NEST is on PyPI for Linux only")
 
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.skipif(not importlib.util.find_spec("nest"), reason="NE
 TOLERANCE_MV = 1e-8
 
 ENGINES = {"torch": surrogate.simulate, "brian": functools.partial(brian.simulate, target="numpy")}
+ONE_THREAD = Processes(threads=1)
 engines_and_steps = pytest.mark.parametrize(("engine", "dt"), [("torch", 1.0), ("torch", 0.25), ("brian", 1.0)])
 
 
@@ -60,7 +62,7 @@ def step_currents(circuit, n_steps, dt):
 
 
 @engines_and_steps
-def test_single_cells_of_every_model_spike_as_in_nest(engine, dt, tmp_path):
+def test_single_cells_of_every_model_spike_as_in_nest(engine, dt):
     circuit = single_cells()
     every_population = set(read_populations().index)
     current = step_currents(circuit, round(1000 / dt), dt)
@@ -68,28 +70,28 @@ def test_single_cells_of_every_model_spike_as_in_nest(engine, dt, tmp_path):
     inputs = small_random_inputs(5, circuit, run.duration, dt, lgn_rate_Hz=10.0, bkg_rate_Hz=10.0)
 
     ours = ENGINES[engine](circuit, inputs, run)
-    nest = nest_network.simulate(circuit, inputs, run, tmp_path)
+    in_nest = simulate_in_nest(circuit, inputs, run, processes=ONE_THREAD)
 
-    assert set(circuit.pop_name[nest.spikes.node_ids]) == every_population
-    assert_same(ours, nest)
+    assert set(circuit.pop_name[in_nest.spikes.node_ids]) == every_population
+    assert_same(ours, in_nest)
 
 
 @engines_and_steps
 @pytest.mark.parametrize("seed", [1, 2])
-def test_a_recurrent_network_of_160_neurons_spikes_as_in_nest(seed, engine, dt, tmp_path):
+def test_a_recurrent_network_of_160_neurons_spikes_as_in_nest(seed, engine, dt):
     circuit = small_random_circuit(seed, n=160, in_degree=40)
     run = Run(1000.0, dt, tuple(range(circuit.n_neurons)), after_spike_current="step_mean")
     inputs = small_random_inputs(seed, circuit, run.duration, dt)
 
     ours = ENGINES[engine](circuit, inputs, run)
-    nest = nest_network.simulate(circuit, inputs, run, tmp_path)
+    in_nest = simulate_in_nest(circuit, inputs, run, processes=ONE_THREAD)
 
-    assert nest.spikes.n_spikes > 1000
-    assert_same(ours, nest)
+    assert in_nest.spikes.n_spikes > 1000
+    assert_same(ours, in_nest)
 
 
 @pytest.mark.slow
-def test_the_tiny_column_under_a_grating_spikes_as_in_nest(tiny, tmp_path):
+def test_the_tiny_column_under_a_grating_spikes_as_in_nest(tiny):
     run = Run(1000.0, 1.0, tuple(range(tiny.n_neurons)), after_spike_current="step_mean")
     movie = make_stimulus("grating", run.duration, direction=45.0)
     inputs = {
@@ -98,24 +100,24 @@ def test_the_tiny_column_under_a_grating_spikes_as_in_nest(tiny, tmp_path):
     }
 
     ours = surrogate.simulate(tiny, inputs, run)
-    nest = nest_network.simulate(tiny, inputs, run, tmp_path)
+    in_nest = simulate_in_nest(tiny, inputs, run, processes=ONE_THREAD)
 
-    assert nest.spikes.n_spikes > 1000
-    assert_same(ours, nest)
+    assert in_nest.spikes.n_spikes > 1000
+    assert_same(ours, in_nest)
 
 
-def test_the_exact_convention_parts_from_nest(tmp_path):
+def test_the_exact_convention_parts_from_nest():
     circuit = small_random_circuit(1, n=160, in_degree=40)
     run = Run(1000.0, record_v=(0,), after_spike_current="step_mean")
     inputs = small_random_inputs(1, circuit, run.duration)
 
     exact = surrogate.simulate(circuit, inputs, dataclasses.replace(run, after_spike_current="exact"))
-    nest = nest_network.simulate(circuit, inputs, run, tmp_path)
+    in_nest = simulate_in_nest(circuit, inputs, run, processes=ONE_THREAD)
 
-    assert not np.array_equal(exact.spikes.times, nest.spikes.times)
+    assert not np.array_equal(exact.spikes.times, in_nest.spikes.times)
 
 
-def assert_same(ours, nest):
-    assert np.array_equal(ours.spikes.steps(ours.dt), nest.spikes.steps(nest.dt))
-    assert np.array_equal(ours.spikes.node_ids, nest.spikes.node_ids)
-    assert np.abs(ours.v - nest.v).max() <= TOLERANCE_MV
+def assert_same(ours, in_nest):
+    assert np.array_equal(ours.spikes.steps(ours.dt), in_nest.spikes.steps(in_nest.dt))
+    assert np.array_equal(ours.spikes.node_ids, in_nest.spikes.node_ids)
+    assert np.abs(ours.v - in_nest.v).max() <= TOLERANCE_MV

@@ -82,13 +82,15 @@ def test_target_rates_are_a_pure_function_of_the_seed_and_differ_between_types_a
     assert len({tuple(draw) for draw in draws}) == 3
 
 
-def test_tensors_carry_the_same_numbers_and_do_not_share_memory_with_the_circuit(circuit, targets):
-    tensors = targets.to(dtype=torch.float64)
-    np.testing.assert_array_equal(tensors.regions[1].rate_Hz["spontaneous"], targets.regions[1].rate_Hz["spontaneous"])
+def test_tensors_carry_the_same_numbers_and_leave_the_connections_in_the_memory_of_the_circuit(circuit, targets):
+    tensors = targets.to(dtype=torch.float32)
+    expected = targets.regions[1].rate_Hz["spontaneous"].astype(np.float32)
+    np.testing.assert_array_equal(tensors.regions[1].rate_Hz["spontaneous"], expected)
     assert tensors.regions[0].neurons.dtype == torch.int64
     assert tensors.cell_types == targets.cell_types
-    tensors.tuning_angle.fill_(0)
-    assert circuit.nodes.tuning_angle.any()
+    edges = circuit.projections["v1_to_v1"]
+    for tensor, array in ((tensors.weights[0].initial, edges.weight), (tensors.weights[0].target, edges.target)):
+        assert tensor.data_ptr() == array.ctypes.data
 
 
 def test_an_empty_core_is_refused(circuit):

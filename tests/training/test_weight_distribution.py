@@ -44,11 +44,12 @@ def test_initial_weights_have_distance_zero_and_so_has_any_exchange_within_a_gro
     circuit, tensors, activity = small
     initial = circuit.projections["v1_to_v1"].weight.astype(float)
     held = tensors.weights[0]
+    per_threshold = held.scaled(torch.ones(len(initial), dtype=float)).numpy()
     largest = np.argmax(np.bincount(held.group))
     inside = np.flatnonzero(held.group.numpy() == largest)
-    scaled = initial / (1 / held.per_threshold.numpy())
+    scaled = initial * per_threshold
     scaled[inside] = np.roll(scaled[inside], 3)
-    for weight in (initial, scaled / held.per_threshold.numpy()):
+    for weight in (initial, scaled / per_threshold):
         exchanged = dataclasses.replace(activity, weights={"v1_to_v1": torch.tensor(weight)})
         value = weight_distribution_loss(exchanged, tensors)[0].item()
         assert value == pytest.approx(0, abs=1e-9 * np.abs(scaled).max())  # order kept to 2e-13 of the largest
@@ -85,7 +86,7 @@ def test_a_common_factor_on_all_weights_moves_them_by_their_mean_size(small):
     initial = torch.tensor(circuit.projections["v1_to_v1"].weight.astype(float))
     larger = dataclasses.replace(activity, weights={"v1_to_v1": 1.2 * initial})
     held = tensors.weights[0]
-    expected = 0.2 * (held.sorted_initial.abs() * held.rank_share).sum()
+    expected = 0.2 * (held.sorted_initial.abs() * held.share.repeat_interleave(held.n_in_group)).sum()
     assert weight_distribution_loss(larger, tensors)[0].item() == pytest.approx(expected.item(), rel=1e-9)
 
 

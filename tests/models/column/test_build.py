@@ -61,7 +61,8 @@ def test_provenance_says_how_the_column_was_made():
 def test_progress_names_the_stage():
     stages = []
     build_column(20.0, SEED, progress=lambda stage, done, total: stages.append((stage, done == total)))
-    assert {stage for stage, complete in stages if complete} == {"recurrent connections", "LGN connections"}
+    complete = {stage for stage, is_complete in stages if is_complete}
+    assert complete == {"recurrent connections", "recurrent weights", "LGN connections"}
 
 
 @pytest.mark.parametrize("options", [{"size": "tinny"}, {"weight_rule": "l2l"}, {"unit_psp": "new"}])

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from twincortex.models import column
-from twincortex.models.column import target_blocks, thalamic_sampling
+from twincortex.models import column, randomness
+from twincortex.models.column import hashed_draws, target_blocks, thalamic_sampling
 from twincortex.models.column.compiled_kernels import compile_cached, digest_of_sources
 
 FORMULA = "from numba import njit\n\n@njit\ndef formula(x):\n    return x {operation} 10\n"
@@ -79,11 +79,14 @@ def test_the_digest_follows_text_and_names(tmp_path):
     assert min(digests) > 0
     (tmp_path / "notes.txt").write_text("no source")
     assert digest_of_sources(tmp_path) == digests[-1]
+    assert digest_of_sources(tmp_path, tmp_path / "notes.txt") != digests[-1]
 
 
-@pytest.mark.parametrize("make_kernel", [target_blocks._block_kernel, thalamic_sampling._cells_kernel])
-def test_both_builders_keep_their_kernel_under_the_digest_of_the_folder(make_kernel):
-    sources = digest_of_sources(Path(column.__file__).parent)
+@pytest.mark.parametrize(
+    "make_kernel", [target_blocks._block_kernel, thalamic_sampling._cells_kernel, hashed_draws._pairs_kernel]
+)
+def test_kernels_are_kept_under_the_digest_of_the_folder_and_of_the_hash(make_kernel):
+    sources = digest_of_sources(Path(column.__file__).parent, randomness.__file__)
     kernel = compile_cached(make_kernel)
     assert kernel is compile_cached(make_kernel)
     assert kernel.py_func.__closure__[-1].cell_contents == sources

@@ -15,7 +15,7 @@ from twincortex.models.column.connection_probability import (
     rule_between,
     target_at,
 )
-from twincortex.models.column.hashed_draws import exp_of_negative, uniform_per_pair
+from twincortex.models.column.hashed_draws import exp_of_negative, log_of_fraction, uniform_per_pair
 from twincortex.models.column.placement import make_node_types, place_neurons
 from twincortex.models.column.recurrent import connect_recurrent, make_wiring
 from twincortex.models.column.sizes import column_size
@@ -80,9 +80,25 @@ def test_exponential_and_uniform_draws_are_what_they_say():
     x = np.linspace(-700, 0, 1001)
     np.testing.assert_allclose([exp_of_negative(value) for value in x], np.exp(x), rtol=1e-12)
     assert exp_of_negative(-np.inf) < 1e-300
+    x = np.concatenate([np.linspace(0.001, 0.999, 999), 2.0 ** -np.arange(1, 54), 1 - 2.0 ** -np.arange(10, 54)])
+    np.testing.assert_allclose([log_of_fraction(value) for value in x], np.log(x), rtol=1e-15)
     draws = uniform_per_pair(np.uint64(7), np.arange(100_000), np.zeros(100_000, dtype=np.int64))
     assert np.mean(draws) == pytest.approx(0.5, abs=4 * np.sqrt(1 / 12 / 1e5))
     assert np.corrcoef(draws[:-1], draws[1:])[0, 1] == pytest.approx(0, abs=4 / np.sqrt(1e5))
+
+
+def test_the_grid_holds_every_neuron_once_in_the_cell_in_which_it_stands():
+    wiring = make_wiring(place_neurons(150.0, SEED), make_node_types(), 75.0, SEED)
+    grid, targets = wiring.grid, wiring.targets
+    neuron = grid.place[:, 3].astype(int)
+    np.testing.assert_array_equal(np.sort(neuron), np.arange(len(targets.x)))
+    np.testing.assert_array_equal(grid.place[:, :2], np.stack([targets.x, targets.z], axis=1)[neuron])
+    for pre in range(len(grid.n_cells)):
+        of_cell = np.repeat(np.arange(grid.n_in_cell.shape[1]), grid.n_in_cell[pre].astype(int))
+        here = slice(grid.cell_start[pre, 0], grid.cell_start[pre, -1])
+        assert np.all(targets.cell_type[neuron[here]] == pre)
+        for axis, centre in ((0, grid.centre_x), (1, grid.centre_z)):
+            assert np.all(np.abs(grid.place[here, axis] - centre[pre, of_cell]) <= grid.cell_um[pre] / 2 * (1 + 1e-12))
 
 
 # --- the sampler -----------------------------------------------------------------------------------------------------
@@ -137,15 +153,19 @@ def test_tiny_has_as_many_connections_as_its_probabilities_add_up_to():
 def test_the_bound_of_a_grid_cell_holds_everywhere_in_it():
     wiring = make_wiring(place_neurons(300.0, SEED), make_node_types(), 150.0, SEED)
     grid, rng = wiring.grid, np.random.default_rng(SEED)
-    bound = np.empty(int(grid.n_rows.max()) ** 2)
+    n_cells = grid.n_cells[1]
+    bound = np.empty(n_cells)
     for post in rng.integers(0, len(wiring.targets.x), 10):
         target, rule = target_at(wiring.targets, post), rule_between(wiring.rules, 1, wiring.targets.cell_type[post])
-        bound_distance_factor(rule, target, grid, 1, bound)
-        row, column = np.divmod(rng.integers(0, grid.n_rows[1] ** 2, 2000), grid.n_rows[1])
-        x, z = (grid.corner_um + (index + rng.random(2000)) * grid.cell_um[1] for index in (row, column))
+        largest = bound_distance_factor(rule, target, grid, 1, bound)
+        assert largest == bound.max()
+        cell = rng.integers(0, n_cells, 2000)
+        x, z = (
+            centre[1, cell] + (rng.random(2000) - 0.5) * grid.cell_um[1] for centre in (grid.centre_x, grid.centre_z)
+        )
         along, across = offset_in_spreads(rule, target, x - target.x, z - target.z)
         factor = np.exp(-0.5 * (along**2 + across**2))
-        assert np.all(factor <= bound[row * grid.n_rows[1] + column] * (1 + 1e-12))
+        assert np.all(factor <= bound[cell] * (1 + 1e-12))
 
 
 def test_the_network_does_not_depend_on_threads_or_blocks():

@@ -172,12 +172,13 @@ def test_direction_difference_cdf_integrates_the_density_with_its_trough_at_90_d
 
 
 def test_like_to_like_ranks_psps_by_direction_difference():
-    difference = np.array([0.0, 45.0, -90.0, 180.0, 300.0])
-    excitatory, draw = np.ones(5, dtype=bool), np.full(5, 0.5)
-    quantile = find_weight_rule("like_to_like")(Pairs(draw, difference, excitatory, excitatory))
+    angle, draw = np.array([0.0, 45.0, -90.0, 180.0, 300.0]), np.full(5, 0.5)
+    pairs = Pairs(draw, np.zeros(5, dtype=int), np.arange(5), angle, np.ones(5, dtype=bool))
+    quantile = find_weight_rule("like_to_like")(pairs)
     np.testing.assert_allclose(quantile, 1 - direction_difference_cdf(np.array([0, 45, 90, 180, 60])), atol=1e-12)
-    to_inhibitory = find_weight_rule("like_to_like")(Pairs(draw, difference, excitatory, ~excitatory))
-    np.testing.assert_allclose(to_inhibitory, 1 - np.array([0, 45, 90, 180, 60]) / 180, atol=1e-12)
+    from_excitatory = pairs._replace(is_excitatory=np.arange(5) == 0)
+    to_inhibitory = find_weight_rule("like_to_like")(from_excitatory)[1:]
+    np.testing.assert_allclose(to_inhibitory, 1 - np.array([45, 90, 180, 60]) / 180, atol=1e-12)
 
 
 def test_like_to_like_makes_weights_of_like_directions_larger_and_the_default_does_not():

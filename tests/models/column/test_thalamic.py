@@ -1,23 +1,21 @@
 """LGN to V1: numbers per population, the rule against an independent sampler, multiplicities, weights, threads."""
 
 import dataclasses
+import itertools
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import scipy.special
 import scipy.stats
 
+from twincortex.models.column.connection_probability import orientation_difference
 from twincortex.models.column.lgn_units import build_lgn_units
 from twincortex.models.column.placement import make_node_types, place_neurons
-from twincortex.models.column.thalamic import connect_lgn, make_cells, make_field, make_rules, subtype_preferences
-from twincortex.models.column.thalamic_sampling import (
-    MAX_SYNAPSES,
-    MAX_UNITS,
-    Connections,
-    connect_cells,
-    orientation_difference,
-    yule_simon,
-)
+from twincortex.models.column.thalamic import connect_lgn, draw_blocks
+from twincortex.models.column.thalamic_sampling import MAX_UNITS, connect_cells
+from twincortex.models.column.thalamic_synapses import MAX_SYNAPSES, Chosen, give_synapses, yule_simon
+from twincortex.models.column.thalamic_tables import make_cells, make_field, make_rules, subtype_preferences
 from twincortex.models.errors import InputError
 from twincortex.models.parameters import read_cell_models, read_populations, receptor_layout
 
@@ -97,7 +95,7 @@ def test_a_cell_that_wants_too_many_takes_every_candidate(nodes, node_types, uni
     cell = same_cells(nodes, node_types, "e23Cux2", 4, x=300.0, z=-100.0, target_size=10**6)
     found = np.split(*sorted_sources(connect_lgn(cell, node_types, units, seed=2), 4))
     is_near = np.hypot(units.x - 81.0, units.y - 36.0) <= 40
-    is_aligned = np.array([not orientation_difference(a - cell.tuning_angle[0]) >= 15 for a in units.tuning_angle])
+    is_aligned = np.array([not orientation_difference(a, cell.tuning_angle[0]) >= 15 for a in units.tuning_angle])
     for sources in found:
         family = set(units.model[sources].str.partition("_")[0]) & {"sON", "sOFF"}
         ignored = ({"sON", "sOFF"} - family).pop()
@@ -143,10 +141,9 @@ def synapses_by_the_book(probability, distance, n, yule, rng):
 
 def count_by_the_kernels(units, cells):
     """How often each unit was chosen by all cells together, and with how many synapses."""
-    start = np.concatenate([[0], np.cumsum(cells.n_wanted)])
-    found = Connections(start, np.zeros(len(cells.x), np.int64), *np.empty((2, start[-1]), np.uint16))
-    connect_cells(make_field(units), cells, make_rules(), 0, len(cells.x), found)
-    return [np.bincount(found.unit, weights=weights, minlength=len(units)) for weights in (None, found.n_synapses)]
+    connections, _, _ = connect_cells((make_field(units), cells, make_rules()), 0, len(cells.x))
+    unit, n_synapses = np.divmod(connections, 1 << 16)
+    return [np.bincount(unit, weights=weights, minlength=len(units)) for weights in (None, n_synapses)]
 
 
 @pytest.mark.parametrize(("population", "is_on", "frequency"), [("e23Cux2", True, 1), ("i23Sst", False, 3)])
@@ -172,6 +169,28 @@ def test_units_are_chosen_as_an_independent_sampler_does(nodes, node_types, unit
         assert synapses[ring].sum() / chosen[ring].sum() == pytest.approx(
             expected, rel=0.03
         )  # heavy tails: 1 % by chance
+
+
+def test_multiplicities_go_to_units_in_proportion_to_their_weights_without_replacement():
+    """Of three units one gets 3 synapses and one of the others 2: six outcomes, with probabilities by hand."""
+    n_times, rng, distance = 20_000, np.random.default_rng(6), np.array([0.2, 0.6, 0.3])
+    n_with, outcomes = np.zeros(5, dtype=np.int64), {}
+    for _ in range(n_times):
+        n_with[[2, 3]], connections = 1, np.zeros(3, dtype=np.uint32)
+        chosen = Chosen(np.arange(3), distance.copy(), rng.exponential(size=3), *np.empty((3, 3)))
+        give_synapses(chosen, 3, n_with, 3, connections)
+        synapses = tuple(connections[np.argsort(connections >> 16)] & 0xFFFF)
+        outcomes[synapses] = outcomes.get(synapses, 0) + 1
+    assert not n_with.any()
+    observed, expected = [], []
+    for first, second in itertools.permutations(range(3), 2):
+        weight_3, weight_2 = np.exp(-3 * distance), np.exp(-2 * distance)
+        probability = weight_3[first] / weight_3.sum() * weight_2[second] / (weight_2.sum() - weight_2[first])
+        synapses = np.ones(3, dtype=int)
+        synapses[[first, second]] = 3, 2
+        observed.append(outcomes[tuple(synapses)])
+        expected.append(probability * n_times)
+    assert scipy.stats.chisquare(observed, expected).pvalue > 1e-3
 
 
 def test_receptive_fields_are_shifted_along_and_elongated_across_the_tuning_axis(nodes, node_types, units):
@@ -278,3 +297,10 @@ def test_more_units_than_16_bits_number_are_refused(nodes, node_types, units):
     assert len(make_field(at_most).unit) == 65_536
     with pytest.raises(InputError, match=r"65,537 LGN units: .* at most 65,536"):
         connect_lgn(nodes, node_types, units.iloc[np.arange(MAX_UNITS + 1) % len(units)], seed=1)
+
+
+def test_more_synapses_than_16_bits_count_are_refused(nodes, node_types, units):
+    cells = make_cells(same_cells(nodes, node_types, "e6Ntsr1", 3), node_types, seed=1)
+    rule = make_field(units), cells._replace(yule=np.array([0.3, 9.0, 0.3])), make_rules()
+    with ThreadPoolExecutor(1) as pool, pytest.raises(InputError, match=r"more than 65,535 synapses onto cells 0, 2"):
+        draw_blocks(rule, 3, 10, pool)

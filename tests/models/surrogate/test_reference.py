@@ -57,7 +57,7 @@ def assert_equals_dense_model(equations, shaping, dt):
     column = ReferenceColumn(circuit, dt, EQUATION_SETS[equations](circuit.n_receptors), shaping=shaping)
     rollout = column(one_trial(inputs), T)
     loss_of(rollout.spikes[:, 0], rollout.v[:, 0]).backward()
-    weights = {name: weight.detach().clone().requires_grad_() for name, weight in column.weights.items()}
+    weights = {name: weight.detach().double().clone().requires_grad_() for name, weight in column.weights.items()}
     spikes, v = dense_rollout(circuit, column.propagators, inputs, weights, shaping, T)
     loss_of(spikes, v).backward()
     assert spikes.sum() > 20
