@@ -124,14 +124,14 @@ _NEST = EngineBytes(380 * MB, connection=80, neuron=3_000, recorded=145)
 _NEST_SLICE, _NEST_SLICE_BYTES = 8_000_000, 25  # connections handed over at once
 
 # Training: the Python process with the LGN's filters, both engines of the held-out test and the figure.
-_TRAINING_PROCESS = 1020 * MB
+_TRAINING_PROCESS = 1000 * MB
 # Weight, gradient, two moments of Adam, initial distribution; for a moment sorting for the loss and summing gradients.
 _TRAINING_CONNECTION, _TRAINING_CONNECTION_AT_WORK = 22, 38
 _TRAINING_NEURON = 8_000
 # What backpropagation keeps of every step, and what the losses make of it. Tensors of 2 MB and more are aligned to
 # pages (before_torch.py); where the states of a step are smaller, glibc's heap keeps gaps between what is kept.
 _PAGED = 2 * MB
-_TRAINING_STEP, _TRAINING_STEP_IN_HEAP = 150, 900
+_TRAINING_STEP, _TRAINING_STEP_IN_HEAP = 215, 900
 _TORCH_STEP, _TORCH_STEP_IN_HEAP = 35, 150
 
 # Building: candidates of a block, sorting by source, and one projection being written.

@@ -36,7 +36,12 @@ BARS = (0.9, 1.25)
 DURATION = {"core": 200.0}
 USUAL_DURATION = 1000.0
 # Trials and milliseconds of the rollouts.
-TRAININGS = {"tiny": [(1, 100), (4, 300)], "profile": [(1, 100), (4, 100), (4, 300)], "small": [(1, 100), (4, 100)]}
+TRAININGS = {
+    "tiny": [(1, 100), (4, 300), (16, 100), (32, 200)],
+    "profile": [(1, 100), (4, 100), (4, 300), (16, 100)],
+    "small": [(1, 100), (4, 100), (8, 100)],
+    "core": [(1, 50)],
+}
 TASKS = ("build", "torch", "record", "batch", "brian", "brian-cpp", "nest", "train")
 SEVERAL_TRIALS = """
 import sys

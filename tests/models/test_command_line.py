@@ -321,7 +321,7 @@ BAD_INPUT = {
     "unknown equations to validate": ("validate {circuit} --equations lif", None, "unknown equations 'lif'"),
     "parameters that the equations lack": (SIMULATE + " --equations glif3_three_currents", None, "asc_decay_2"),
     "run longer than its input": (SIMULATE + " --duration 200", None, "a run of 200 ms on an input of 100 ms"),
-    "dt that is no number": ("info {circuit} --dt nan", None, "--dt nan ms: expected a positive number"),
+    "dt that is no number": ("info {circuit} --dt nan", None, "--dt nan: expected a positive number"),
     "spikes outside the run": (SIMULATE + " --duration 50", None, "lie outside the run"),
     "duration of half a step": (SIMULATE + " --duration 100.5", None, "not a whole number of steps"),
     "inputs of another circuit": (

@@ -32,7 +32,7 @@ def test_a_column_larger_than_any_machine_is_refused_before_it_is_begun(capsys, 
 
 def test_a_disk_without_room_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(10**12, 10**12, 10**7))
-    with pytest.raises(InputError, match=r"writes about 0.29 GB; 0.01 GB are free in .* Choose another --out"):
+    with pytest.raises(InputError, match=r"writes about 0.31 GB; 0.01 GB are free in .* Choose another --out"):
         check_building(COLUMN_SIZES["small"], tmp_path / "not" / "yet" / "there")
 
 
