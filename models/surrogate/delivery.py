@@ -28,6 +28,8 @@ class Connections:
     n_rows : int
         Sources times max_delay.
     indptr : (n_rows + 1,) int32 tensor
+    rows_ascend : bool
+        Whether targets ascend within every row.
     target : (E,) int32 tensor
         ``post * n_receptors + receptor``; the memory of the Projection.
 
@@ -50,6 +52,8 @@ class Connections:
         self.n_sources = projection.n_sources
         self.n_rows = projection.n_sources * self.max_delay
         self.n_targets = n_targets
+        # Delays that round to the same step follow one another in a row, each with ascending targets.
+        self.rows_ascend = len(self.delays) == len(np.unique(runs.delay_code))
         ends = np.zeros(self.n_rows + 1, dtype=np.int32)
         np.add.at(ends, self.rows(runs.source, run_steps) + 1, runs.n_edges.astype(np.int32))
         self.indptr = torch.from_numpy(np.cumsum(ends, dtype=np.int32))

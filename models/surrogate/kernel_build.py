@@ -1,0 +1,241 @@
+"""Compile the kernels on first use, once per machine: a cache keyed by sources, neuron model, flags and compiler."""
+
+import ctypes
+import hashlib
+import os
+import platform
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from filelock import FileLock
+
+from twincortex.models.errors import TwinCortexError
+from twincortex.models.surrogate.rollout_arguments import RolloutArguments
+from twincortex.models.toolchain import find_compiler, find_nvcc, run_quietly
+
+CACHE_VARIABLE = "TWINCORTEX_KERNELS"
+HEADERS = ("rollout.h", "column_step.h", "threads.h")
+# No contraction: a fused multiply-add rounds once where two operations round twice, and engines would differ.
+CPU_FLAGS = (
+    "-std=c++17 -O3 -march=native -ffp-contract=off -fno-math-errno -fno-trapping-math -fopenmp-simd -pthread -shared "
+    "-fPIC"
+).split()
+CUDA_FLAGS = "-std=c++17 -O3 -fmad=false -shared -Xcompiler -fPIC".split()
+_COMPILE_SECONDS = 600
+
+
+class KernelError(TwinCortexError):
+    """The kernels cannot be compiled, or one of them failed."""
+
+
+@dataclass(frozen=True)
+class KernelSource:
+    """What is compiled.
+
+    Attributes
+    ----------
+    file : str
+        ``cpu.cpp`` or ``cuda.cu``.
+    header : str
+        Text of model.h.
+    real : str
+        ``float`` or ``double``.
+    reduced : bool
+        Weights and delta as bfloat16 in the backward gather.
+    command : tuple of str
+        Compiler and flags.
+    """
+
+    file: str
+    header: str
+    real: str
+    reduced: bool
+    command: tuple
+
+    def arguments(self):
+        """Flags that choose the precision."""
+        return [f"-DREAL={self.real}", *(["-DREDUCED_PRECISION"] if self.reduced else [])]
+
+
+class Kernels:
+    """The compiled functions of kernels/rollout.h.
+
+    Parameters
+    ----------
+    path : Path
+        Shared library.
+
+    Raises
+    ------
+    KernelError
+        The library was made for another layout of the arguments.
+    """
+
+    def __init__(self, path):
+        self._library = library = ctypes.CDLL(str(path))
+        pointer = ctypes.POINTER(RolloutArguments)
+        library.rollout_bytes.restype = library.scratch_bytes.restype = ctypes.c_int64
+        library.scratch_bytes.argtypes = [pointer]
+        library.error_text.restype = ctypes.c_char_p
+        library.deliver_history.argtypes = [pointer, ctypes.c_int32, ctypes.c_void_p]
+        library.forward.argtypes = library.backward.argtypes = [pointer, *[ctypes.c_int32] * 2, ctypes.c_void_p]
+        if library.rollout_bytes() != ctypes.sizeof(RolloutArguments):
+            raise KernelError(f"{path} was compiled for other arguments. Delete it; it will be made again.")
+
+    def scratch_bytes(self, arguments):
+        """Working memory that a rollout needs on the device [bytes]."""
+        return self._library.scratch_bytes(ctypes.byref(arguments))
+
+    def call(self, name, *arguments):
+        """Call one of the functions; KernelError where it fails."""
+        if getattr(self._library, name)(*arguments):
+            raise KernelError(f"{name}: {self._library.error_text().decode()}")
+
+
+@dataclass(frozen=True)
+class KernelCalls:
+    """The kernels on the arguments of one rollout.
+
+    Attributes
+    ----------
+    kernels : Kernels
+    arguments : RolloutArguments
+    stream : int or None
+        CUDA stream.
+    """
+
+    kernels: Kernels
+    arguments: RolloutArguments
+    stream: int | None
+
+    def deliver_history(self, step):
+        """Deliver the spikes of the steps before ``step`` that arrive in it or later."""
+        self.kernels.call("deliver_history", ctypes.byref(self.arguments), step, self.stream)
+
+    def forward(self, first, last):
+        """Advance by the steps ``first <= n < last``."""
+        self.kernels.call("forward", ctypes.byref(self.arguments), first, last, self.stream)
+
+    def backward(self, first, last):
+        """Take the adjoint back through the steps ``first <= n < last``."""
+        self.kernels.call("backward", ctypes.byref(self.arguments), first, last, self.stream)
+
+
+@cache
+def open_kernels(header, real, reduced=False, device="cpu"):
+    """Compile the kernels for a neuron model, or find them compiled.
+
+    Parameters
+    ----------
+    header : str
+        Text of model.h (see kernel_model.generate_model).
+    real : str
+        ``"float"`` or ``"double"``.
+    reduced : bool
+        Weights and delta as bfloat16 in the backward gather.
+    device : str
+        ``"cpu"`` or ``"cuda"``.
+
+    Returns
+    -------
+    Kernels
+
+    Raises
+    ------
+    KernelError
+        No compiler, or it fails.
+    """
+    source = KernelSource(
+        file="cuda.cu" if device == "cuda" else "cpu.cpp",
+        header=header,
+        real=real,
+        reduced=reduced,
+        command=_cuda_command() if device == "cuda" else _cpu_command(),
+    )
+    return Kernels(compiled(source))
+
+
+def has_compiler(device="cpu"):
+    """Whether kernels for a device can be compiled here."""
+    return bool(find_nvcc() if device == "cuda" else find_compiler())
+
+
+def _cpu_command():
+    compiler = find_compiler()
+    if compiler is None:
+        raise KernelError(
+            "the fused engine needs a C++ compiler (Debian, Ubuntu: apt install g++; macOS: xcode-select --install). "
+            "Install one, set CXX, or choose the engine torch-reference."
+        )
+    return (compiler, *CPU_FLAGS)
+
+
+def _cuda_command():
+    nvcc = find_nvcc()
+    if nvcc is None:
+        raise KernelError("the fused engine on a GPU needs nvcc (the CUDA toolkit). Install it or set CUDA_HOME.")
+    return (nvcc, *CUDA_FLAGS, "-arch=native")
+
+
+def compiled(source):
+    """Path of the shared library of a KernelSource, made if it is not in the cache.
+
+    Parameters
+    ----------
+    source : KernelSource
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    KernelError
+        The compiler fails.
+    """
+    texts = {name: (files(__package__) / "kernels" / name).read_text() for name in (*HEADERS, source.file)}
+    texts["model.h"] = source.header
+    key = hashlib.sha256(repr([sorted(texts.items()), source, _compiler_identity(source.command[0])]).encode())
+    folder = cache_folder()
+    path = folder / f"{source.file.partition('.')[0]}-{key.hexdigest()[:24]}.so"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
+            if not path.exists():  # while this process waited, another may have made it
+                _compile(source, texts, path)
+    return path
+
+
+def cache_folder():
+    """Where compiled kernels are kept: TWINCORTEX_KERNELS, else twincortex/kernels in the user's cache."""
+    chosen = os.environ.get(CACHE_VARIABLE)
+    cached = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(chosen) if chosen else Path(cached, "twincortex", "kernels")
+
+
+def _compiler_identity(compiler):
+    """Version of the compiler and, because of -march=native, what the processor can do."""
+    cpu = Path("/proc/cpuinfo")
+    lines = cpu.read_text().splitlines() if cpu.exists() else []
+    flags = next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())
+    return run_quietly(compiler, "--version"), platform.machine(), flags
+
+
+def _compile(source, texts, path):
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        for name, text in texts.items():
+            Path(folder, name).write_text(text)
+        made = Path(folder, "kernels.so")
+        command = [*source.command, *source.arguments(), source.file, "-o", made.name]
+        try:
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_COMPILE_SECONDS)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise KernelError(f"{source.command[0]}: {error}") from error
+        if done.returncode:
+            first = "\n".join(done.stderr.splitlines()[:20])
+            raise KernelError(f"{' '.join(command)} failed:\n{first}\nTry another compiler (set CXX or CUDA_HOME).")
+        os.replace(made, path)

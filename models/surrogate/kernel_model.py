@@ -1,0 +1,168 @@
+"""Propagators -> model.h: straight-line code for one step of a neuron and its adjoint, which the kernels include.
+
+The code holds only the structure (which entries of P, of the jumps and of the resets are not zero); the numbers stand
+in a table with a row per cell model. So kernels follow the equations, and circuits with the same equations share them.
+"""
+
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class KernelModel:
+    """What the kernels know of a neuron model.
+
+    Attributes
+    ----------
+    header : str
+        Text of model.h.
+    numbers : (M, n) float64 array
+        Row of each cell model, in the order in which the header reads it.
+    """
+
+    header: str
+    numbers: np.ndarray
+
+
+def generate_model(propagators):
+    """Write the code and the numbers of one step.
+
+    Parameters
+    ----------
+    propagators : Propagators
+
+    Returns
+    -------
+    KernelModel
+    """
+    p = propagators
+    touched = p.reset_touched.nonzero()[0]
+    threshold = p.threshold[:, None]
+    parts = {
+        "step": p.values,
+        "offset": p.offset,
+        "jump": p.jump_values,
+        "reset": p.reset_values,
+        "reset_offset": p.reset_offset[:, touched],
+        "threshold": threshold,
+        "scale": threshold - p.rest[:, None],
+    }
+    widths = [values.shape[1] for values in parts.values()]
+    place = dict(zip(parts, accumulate([0, *widths]), strict=False))
+    functions = [_propagate(p, place), _propagate_adjoint(p, place), _jump(p, place), _jump_adjoint(p, place)]
+    functions += [_reset(p, touched, place), _reset_adjoint(p, touched, place)]
+    header = "\n".join(["#pragma once", *_constants(p, place, sum(widths)), *_storage(p), *functions, ""])
+    return KernelModel(header, np.ascontiguousarray(np.concatenate(list(parts.values()), axis=1)))
+
+
+def _constants(p, place, n_numbers):
+    values = {
+        "N_STATES": len(p.states),
+        "N_RECEPTORS": p.equation_set.n_receptors,
+        "N_NUMBERS": n_numbers,
+        "MEMBRANE_STATE": p.threshold_state,
+        "CURRENT_STATE": p.states.index("i_e") if "i_e" in p.states else -1,
+        "THRESHOLD": place["threshold"],
+        "SCALE": place["scale"],
+    }
+    constants = [f"constexpr int {name} = {value};" for name, value in values.items()]
+    return [*constants, f"#define MEMBRANE(state) (state).x{p.threshold_state}"]
+
+
+def _storage(p):
+    """Structs with one scalar per state and receptor: compilers keep scalars in registers, arrays they may not."""
+    lines = []
+    for struct, letter, n in (("States", "x", len(p.states)), ("Receptors", "r", p.equation_set.n_receptors)):
+        names = [f"{letter}{k}" for k in range(n)]
+        lines.append(f"template <typename Real> struct {struct} {{ Real {', '.join(names)}; }};")
+    states, receptors = range(len(p.states)), range(p.equation_set.n_receptors)
+    get = ", ".join(f"from[{k} * stride]" for k in states)
+    put = [f"to[{k} * stride] = state.x{k};" for k in states]
+    get_receptors = ", ".join(f"from[{k} * stride]" for k in receptors)
+    clear = [f"from[{k} * stride] = 0;" for k in receptors]
+    put_receptors = [f"to[{k} * stride] = Stored(inbox.r{k});" for k in receptors]
+    number, pointer = "template <typename Real>", "template <typename Real, typename Stored>"
+    return [
+        *lines,
+        _function(number, "States<Real>", "load", "const Real* from, int64_t stride", [f"return {{{get}}};"]),
+        _function(number, "void", "store", "const States<Real>& state, Real* to, int64_t stride", put),
+        _function(
+            number,
+            "Receptors<Real>",
+            "take",
+            "Real* from, int64_t stride",
+            [f"const Receptors<Real> inbox{{{get_receptors}}};", *clear, "return inbox;"],
+        ),
+        _function(pointer, "void", "give", "const Receptors<Real>& inbox, Stored* to, int64_t stride", put_receptors),
+    ]
+
+
+def _function(template, returned, name, arguments, body):
+    lines = "\n".join(f"  {line}" for line in body)
+    return f"{template}\nHOST_DEVICE {returned} {name}({arguments}) {{\n{lines}\n}}"
+
+
+def _step_function(name, arguments, body):
+    return _function("template <typename Real>", "void", name, f"const Real* p, {arguments}", body)
+
+
+def _sum(terms):
+    return " + ".join(terms) if terms else "Real(0)"
+
+
+def _propagate(p, place):
+    body = []
+    for row in range(len(p.states)):
+        terms = [f"p[{place['step'] + k}] * x.x{p.cols[k]}" for k in np.flatnonzero(p.rows == row)]
+        after = _sum([*terms, f"p[{place['offset'] + row}]"])
+        body.append(f"y.x{row} = held ? x.x{row} : {after};" if p.held[row] else f"y.x{row} = {after};")
+    return _step_function("propagate", "const States<Real>& x, bool held, States<Real>& y", body)
+
+
+def _propagate_adjoint(p, place):
+    body = []
+    for col in range(len(p.states)):
+        terms = []
+        for k in np.flatnonzero(p.cols == col):
+            row, value = p.rows[k], f"p[{place['step'] + k}]"
+            factor = f"(held ? Real({int(row == col)}) : {value})" if p.held[row] else value
+            terms.append(f"{factor} * after.x{row}")
+        body.append(f"before.x{col} = {_sum(terms)};")
+    return _step_function("propagate_adjoint", "const States<Real>& after, bool held, States<Real>& before", body)
+
+
+def _jump(p, place):
+    jumps = enumerate(zip(p.jump_rows, p.jump_receptors, strict=True))
+    body = [f"x.x{row} += p[{place['jump'] + k}] * inbox.r{receptor};" for k, (row, receptor) in jumps]
+    return _step_function("jump", "const Receptors<Real>& inbox, States<Real>& x", body)
+
+
+def _jump_adjoint(p, place):
+    body = []
+    for receptor in range(p.equation_set.n_receptors):
+        entries = np.flatnonzero(p.jump_receptors == receptor)
+        terms = [f"p[{place['jump'] + k}] * adjoint.x{p.jump_rows[k]}" for k in entries]
+        body.append(f"delta.r{receptor} = {_sum(terms)};")
+    return _step_function("jump_adjoint", "const States<Real>& adjoint, Receptors<Real>& delta", body)
+
+
+def _reset(p, touched, place):
+    body = []
+    for number, row in enumerate(touched):
+        terms = [f"p[{place['reset'] + k}] * x.x{p.reset_cols[k]}" for k in np.flatnonzero(p.reset_rows == row)]
+        after = _sum([*terms, f"p[{place['reset_offset'] + number}]"])
+        body.append(f"const Real y{row} = {after};")
+    body += [f"x.x{row} = spiked ? y{row} : x.x{row};" for row in touched]
+    return _step_function("reset", "bool spiked, States<Real>& x", body)
+
+
+def _reset_adjoint(p, touched, place):
+    body, columns = [], sorted({*touched.tolist(), *p.reset_cols.tolist()})
+    for col in columns:
+        kept = [] if col in touched else [f"adjoint.x{col}"]
+        terms = [f"p[{place['reset'] + k}] * adjoint.x{p.reset_rows[k]}" for k in np.flatnonzero(p.reset_cols == col)]
+        body.append(f"const Real y{col} = {_sum([*kept, *terms])};")
+    body += [f"adjoint.x{col} = spiked ? y{col} : adjoint.x{col};" for col in columns]
+    return _step_function("reset_adjoint", "bool spiked, States<Real>& adjoint", body)
