@@ -77,26 +77,46 @@ def _storage(p):
     for struct, letter, n in (("States", "x", len(p.states)), ("Receptors", "r", p.equation_set.n_receptors)):
         names = [f"{letter}{k}" for k in range(n)]
         lines.append(f"template <typename Real> struct {struct} {{ Real {', '.join(names)}; }};")
-    states, receptors = range(len(p.states)), range(p.equation_set.n_receptors)
-    get = ", ".join(f"from[{k} * stride]" for k in states)
-    put = [f"to[{k} * stride] = state.x{k};" for k in states]
-    get_receptors = ", ".join(f"from[{k} * stride]" for k in receptors)
-    clear = [f"from[{k} * stride] = 0;" for k in receptors]
-    put_receptors = [f"to[{k} * stride] = Stored(inbox.r{k});" for k in receptors]
+    every_state, every_receptor = _owners(p), [1 << k for k in range(p.equation_set.n_receptors)]
+    get, get_receptors = _loads(every_state), _loads(every_receptor)
+    put = [f"if (used & {owners:#x}u) to[{k} * stride] = state.x{k};" for k, owners in enumerate(every_state)]
+    clear = [f"if (used & {owners:#x}u) from[{k} * stride] = 0;" for k, owners in enumerate(every_receptor)]
+    put_receptors = [
+        f"if (used & {owners:#x}u) to[{k} * stride] = Stored(inbox.r{k});" for k, owners in enumerate(every_receptor)
+    ]
     number, pointer = "template <typename Real>", "template <typename Real, typename Stored>"
+    stride = "int64_t stride, uint32_t used = ~0u"
     return [
         *lines,
-        _function(number, "States<Real>", "load", "const Real* from, int64_t stride", [f"return {{{get}}};"]),
-        _function(number, "void", "store", "const States<Real>& state, Real* to, int64_t stride", put),
+        _function(number, "States<Real>", "load", f"const Real* from, {stride}", [f"return {{{get}}};"]),
+        _function(number, "void", "store", f"const States<Real>& state, Real* to, {stride}", put),
         _function(
             number,
             "Receptors<Real>",
             "take",
-            "Real* from, int64_t stride",
+            f"Real* from, {stride}",
             [f"const Receptors<Real> inbox{{{get_receptors}}};", *clear, "return inbox;"],
         ),
-        _function(pointer, "void", "give", "const Receptors<Real>& inbox, Stored* to, int64_t stride", put_receptors),
+        _function(pointer, "void", "give", f"const Receptors<Real>& inbox, Stored* to, {stride}", put_receptors),
     ]
+
+
+def _loads(all_owners):
+    return ", ".join(f"used & {owners:#x}u ? from[{k} * stride] : Real(0)" for k, owners in enumerate(all_owners))
+
+
+def _owners(p):
+    """Receptors of which one has to be used for a state to leave zero, as bits: all for states that others move."""
+    n = len(p.states)
+    reaches = np.eye(n, dtype=bool)
+    reaches[p.rows, p.cols] = reaches[p.reset_rows, p.reset_cols] = True
+    reaches = np.linalg.matrix_power(reaches.astype(float), n) > 0
+    moved = p.offset.any(axis=0) | p.reset_touched | p.held
+    owners = np.zeros(n, dtype=np.int64)
+    for row, receptor in zip(p.jump_rows, p.jump_receptors, strict=True):
+        owners[reaches[:, row]] |= 1 << receptor
+    owners[reaches[:, moved].any(axis=1) | (owners == 0)] = 0xFFFFFFFF
+    return owners.tolist()
 
 
 def _function(template, returned, name, arguments, body):

@@ -12,6 +12,7 @@ class ConnectionArguments(ctypes.Structure):
         ("max_delay", c_int32),
         ("weight_is_real", c_int32),
         ("rows_ascend", c_int32),
+        ("longest_row", c_int32),
         ("indptr", c_void_p),
         ("target", c_void_p),
         ("weight", c_void_p),
@@ -31,8 +32,9 @@ class RolloutArguments(ctypes.Structure):
 
     _fields_ = (
         *((name, c_int32) for name in ("n_neurons", "batch", "n_steps", "n_external", "n_type_runs")),
-        *((name, c_int32) for name in ("n_recorded", "n_threads")),
+        *((name, c_int32) for name in ("n_recorded", "n_threads", "deterministic")),
         *((name, c_void_p) for name in ("run_start", "run_type", "type_index", "numbers", "refractory_steps")),
+        ("used_receptors", c_void_p),
         ("recorded", c_void_p),
         ("recurrent", ConnectionArguments),
         ("external", ctypes.POINTER(ConnectionArguments)),

@@ -10,6 +10,7 @@ struct Connections {       // rows: source * max_delay + delay - 1
   int32_t n_sources, max_delay;
   int32_t weight_is_real;  // 0: float, where Real is double
   int32_t rows_ascend;     // 1: targets ascend within every row
+  int32_t longest_row;     // connections; 0 where nobody counted
   const int32_t* indptr;   // (n_sources * max_delay + 1,)
   const int32_t* target;   // (E,) post * R + receptor
   const void* weight;      // (E,) [pA]
@@ -17,7 +18,8 @@ struct Connections {       // rows: source * max_delay + delay - 1
   void* weight_gradient;   // (E,) Real, added to; null where the weights are not trained
 };
 
-struct Events {            // spikes of an external source, by the step in which they arrive
+struct Events {            // spikes of an external source, by the step in which they arrive; where deterministic, those
+                           // of a step by row
   const int64_t* bounds;   // (T + 1,) where each step begins
   const int32_t* row;      // of Connections
   const int32_t* trial;
@@ -26,11 +28,14 @@ struct Events {            // spikes of an external source, by the step in which
 
 struct Rollout {
   int32_t n_neurons, batch, n_steps, n_external, n_type_runs, n_recorded, n_threads;
+  int32_t deterministic;            // GPUs: sums of arriving spikes do not depend on their order
   const int32_t* run_start;         // (n_type_runs + 1,) neurons of one cell model after the other
   const int32_t* run_type;          // (n_type_runs,) cell model
   const int32_t* type_index;        // (N,) cell model
   const void* numbers;              // (M, N_NUMBERS) Real: see model.h
   const int32_t* refractory_steps;  // (M,)
+  const uint32_t* used_receptors;   // (M,) bit k: connections onto receptor k exist. The others' states are left as they
+                                    // are (zero), and so is their adjoint. Null: all
   const int32_t* recorded;          // (n_recorded,) neurons, ascending
   Connections recurrent;            // sources are the N neurons
   const Connections* external;      // (n_external,)
@@ -40,7 +45,8 @@ struct Rollout {
   // The state, which forward reads and replaces.
   void* x;                  // (S, N, B) Real
   int32_t* refractory;      // (N, B) steps that a neuron is still held
-  void* inbox;              // (D, R, N, B) Real: ring of what arrives in step n at n % D; zero before deliver_history
+  void* inbox;              // (D, R, N, B) Real, or int64 where deterministic: ring of what arrives in step n at n % D;
+                            // zero before deliver_history
 
   // What forward writes and backward reads.
   uint8_t* flags;           // (D + T, N, B) SPIKED, HELD; the first D steps are those before the rollout
