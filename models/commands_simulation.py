@@ -1,6 +1,7 @@
 """Subcommands that run circuits: stimulate, simulate, compare, validate. Engines are imported when they run."""
 
 import dataclasses
+import math
 import shlex
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from twincortex.models.atomic_output import refuse_existing
 from twincortex.models.command_line import add_output_options, command_parser, print_json
 from twincortex.models.equivalence import (
     DEFAULT_EQUATIONS,
+    ENGINES,
     V_TOLERANCE_MV,
     check_engine,
     check_inputs,
@@ -93,7 +95,7 @@ def simulate(arguments):
     """Run a circuit with one engine on given input spikes; write its spikes and membrane potentials."""
     parser = command_parser(simulate)
     parser.add_argument("circuit", help="folder of a SONATA circuit")
-    parser.add_argument("--engine", required=True, help="torch, brian, brian-cpp, brian-cuda or nest")
+    parser.add_argument("--engine", required=True, help=", ".join(ENGINES))
     parser.add_argument("--inputs", required=True, metavar="FOLDER", help="the --out of `twincortex stimulate`")
     parser.add_argument("--duration", type=float, help="ms (default: that of the inputs)")
     parser.add_argument("--dt", type=float, help="ms (default: that of the inputs)")
@@ -183,7 +185,7 @@ def _circuit_with_weights(options):
     if options.weights is None:
         return circuit
 
-    from twincortex.models.sonata_weights import read_weights
+    from twincortex.models.sonata import read_weights
 
     return circuit.with_weights(
         read_weights(circuit, options.weights_from or f"{options.circuit}/network", options.weights)
@@ -227,6 +229,8 @@ def validate(arguments):
         raise InputError(
             f"validate compares engines; got only {options.engines[0]!r}. Name two or more after --engines."
         )
+    if math.isnan(options.tolerance_mv):
+        raise InputError("--tolerance-mv nan: expected a number of mV.")
     for name in options.engines:
         check_engine(name, options.equations, options.after_spike_current)
     processes = _processes(options, options.engines)

@@ -18,13 +18,22 @@ CONDITIONS = ("topology_hash", "weights_hash", "equations", "after_spike_current
 
 ENGINES = {
     "torch": "twincortex.models.surrogate",
+    "torch-cuda": "twincortex.models.surrogate",
+    "torch-reference": "twincortex.models.surrogate",
     "brian": "twincortex.models.brian",
     "brian-cpp": "twincortex.models.brian",
     "brian-cuda": "twincortex.models.brian",
     "nest": "twincortex.models.nest",
 }
 # "brian" is numpy's: cython is as fast once compiled, which takes it minutes.
-_BRIAN_TARGETS = {"brian": "numpy", "brian-cpp": "cpp", "brian-cuda": "cuda"}
+_OPTIONS = {
+    "torch": {"engine": "fused"},
+    "torch-cuda": {"engine": "fused", "device": "cuda"},
+    "torch-reference": {"engine": "reference"},
+    "brian": {"target": "numpy"},
+    "brian-cpp": {"target": "cpp"},
+    "brian-cuda": {"target": "cuda"},
+}
 
 
 @dataclass(frozen=True)
@@ -224,8 +233,9 @@ def run_engine(name, circuit, inputs, run, progress=None, equations=DEFAULT_EQUA
     Parameters
     ----------
     name : str
-        ``"torch"``, ``"brian"`` (in this process, numpy), ``"brian-cpp"`` or
-        ``"brian-cuda"`` (compiled standalone projects), ``"nest"`` (processes of its own).
+        ``"torch"`` or ``"torch-cuda"`` (compiled kernels), ``"torch-reference"`` (a plain loop), ``"brian"`` (in this
+        process, numpy), ``"brian-cpp"`` or ``"brian-cuda"`` (compiled standalone projects), ``"nest"`` (processes of
+        its own).
     circuit : Circuit or nest.CircuitFolder
         A folder is for ``"nest"`` only.
     inputs : dict of source ("lgn", "bkg") -> SpikeTrains
@@ -255,7 +265,7 @@ def run_engine(name, circuit, inputs, run, progress=None, equations=DEFAULT_EQUA
     if name == "nest":
         recording = simulate(circuit, inputs, run, equations=equations, processes=processes, **tell)
     else:
-        options = tell if name == "torch" else {"target": _BRIAN_TARGETS[name]}
+        options = _OPTIONS[name] | (tell if name.startswith("torch") else {})
         equation_set = find_equations(equations)(circuit.n_receptors)
         recording = simulate(circuit, inputs, run, equation_set=equation_set, **options)
         recording.settings["rounded_delays"] = rounded_delays(circuit, run.dt)

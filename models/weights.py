@@ -14,7 +14,7 @@ def circuit_with_trained_weights(circuit, column):
     ----------
     circuit : Circuit
         The one the column was made of.
-    column : ReferenceColumn
+    column : surrogate.column.Column
 
     Returns
     -------

@@ -154,6 +154,16 @@ class TrainingConfig:
         Of everything random in training; the circuit has its own.
     threads : int
         Of torch. At the size of a demo one thread is faster than two; large columns gain from more.
+    engine : str
+        ``fused`` (compiled kernels) or ``reference`` (a plain loop in torch).
+    device : str
+        ``cpu``, or ``cuda`` for the fused engine.
+    reduced_precision : bool
+        The fused engine's backward pass in bfloat16: less memory traffic, gradients with an error of some tenths of a
+        percent.
+    segment_steps : int or None
+        The fused engine keeps the potentials of so many steps only and computes them once more in the backward pass:
+        for small memories.
     ignore_memory_forecast : bool
         Start even if memory is forecast not to suffice.
     gradient : GradientShaping
@@ -164,6 +174,10 @@ class TrainingConfig:
     steps: int = 12
     seed: int = 5
     threads: int = 1
+    engine: str = "fused"
+    device: str = "cpu"
+    reduced_precision: bool = False
+    segment_steps: int | None = None
     ignore_memory_forecast: bool = False
     circuit: CircuitChoice = field(default_factory=CircuitChoice)
     protocol: Protocol = field(default_factory=Protocol)
@@ -175,4 +189,6 @@ class TrainingConfig:
     def __post_init__(self):
         """Refuse counts that mean nothing, and a test that is not a whole number of steps."""
         _refuse_less_than_one(self, "", ("steps", "threads"))
+        if self.segment_steps is not None:
+            _refuse_less_than_one(self, "", ("segment_steps",))
         Run(self.validation.gray_ms + self.validation.grating_ms, self.protocol.dt)

@@ -7,7 +7,7 @@ import torch
 from twincortex.models.errors import DivergedError, InputError, near_name_hint
 from twincortex.models.memory_forecast import counts_of
 from twincortex.models.observables import firing_rate
-from twincortex.models.surrogate import ReferenceColumn
+from twincortex.models.surrogate import make_column
 from twincortex.training.memory_check import check_training
 from twincortex.training.objectives import INITIAL_RATE_AVERAGE_HZ, Activity, total_loss, update_rate_average
 from twincortex.training.optimizers import ExponentiatedAdam, ExponentiatedGradient
@@ -43,12 +43,20 @@ def start_training(circuit, config):
         if name not in known:
             raise InputError(f"optimization: {name!r} is unknown; {near_name_hint(name, known)}.")
     check_training(counts_of(circuit), config)
-    column = ReferenceColumn(
-        circuit, config.protocol.dt, shaping=config.gradient, dtype=torch.float32, trained=choice.projections
+    column = make_column(
+        circuit,
+        config.engine,
+        config.device,
+        {"reduced": config.reduced_precision, "segment_steps": config.segment_steps},
+        dt=config.protocol.dt,
+        shaping=config.gradient,
+        dtype=torch.float32,
+        trained=choice.projections,
     )
     trained = [column.weights[name] for name in choice.projections]
     optimizer = OPTIMIZERS[choice.optimizer](trained, lr=choice.learning_rate)
-    return TrainingState(column, optimizer, torch.full((circuit.n_neurons,), INITIAL_RATE_AVERAGE_HZ))
+    rate_average = torch.full((circuit.n_neurons,), INITIAL_RATE_AVERAGE_HZ, device=column.device)
+    return TrainingState(column, optimizer, rate_average)
 
 
 class Trainer:
@@ -66,7 +74,7 @@ class Trainer:
         self.stimuli = StimulusProtocol(circuit, config.protocol, config.seed)
         losses = config.losses
         targets = circuit_targets(circuit, config.seed, losses.core_radius_um, losses.annulus_weight)
-        self.targets = targets.to(dtype=torch.float32)
+        self.targets = targets.to(device=state.column.device, dtype=torch.float32)
 
     def update(self):
         """Do one update: an evoked and a spontaneous rollout from a settled gray state, one step of the optimizer.
@@ -126,7 +134,7 @@ class Trainer:
             dt=self.config.protocol.dt,
             condition=condition,
             weights=dict(self.state.column.weights),
-            direction=None if direction is None else torch.from_numpy(direction).float(),
+            direction=None if direction is None else torch.from_numpy(direction).float().to(rollout.v.device),
             rate_average=rate_average,
             seed=self.config.seed,
             step=self.state.step,

@@ -14,7 +14,7 @@ from twincortex.models.column.expected_connections import expected_counts
 from twincortex.models.column.sizes import column_size
 from twincortex.models.errors import DivergedError, InputError, OutOfMemoryError, TwinCortexError, is_out_of_memory
 from twincortex.models.sonata import read_circuit, write_circuit
-from twincortex.models.sonata_weights import TRAINED, write_weights
+from twincortex.models.sonata.weights import TRAINED, write_weights
 from twincortex.models.weights import circuit_with_trained_weights
 from twincortex.training.checkpoints import read_last_checkpoint, save_checkpoint
 from twincortex.training.config_reading import read_config

@@ -4,7 +4,8 @@ from dataclasses import dataclass, fields
 
 import torch
 
-from twincortex.models.surrogate import ReferenceColumn, State
+from twincortex.models.surrogate import State
+from twincortex.models.surrogate.column import Column
 from twincortex.models.surrogate.inputs import Arrivals
 
 
@@ -14,7 +15,7 @@ class TrainingState:
 
     Attributes
     ----------
-    column : ReferenceColumn
+    column : Column
         Holds the weights.
     optimizer : torch.optim.Optimizer
     rate_average : (N,) tensor [Hz]
@@ -27,7 +28,7 @@ class TrainingState:
         Updates done before that settling.
     """
 
-    column: ReferenceColumn
+    column: Column
     optimizer: torch.optim.Optimizer
     rate_average: torch.Tensor
     step: int = 0
@@ -62,7 +63,7 @@ def state_to_tensors(state):
                 facts["optimizer"][projection][name] = value
     if state.settled is not None:
         tensors |= _settled_to_tensors(state.settled)
-    return {name: tensor.contiguous() for name, tensor in tensors.items()}, facts
+    return {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, facts
 
 
 def restore_state(state, tensors, facts):
@@ -75,6 +76,7 @@ def restore_state(state, tensors, facts):
     tensors, facts : dict
         From `state_to_tensors`.
     """
+    tensors = {name: tensor.to(state.column.device) for name, tensor in tensors.items()}
     for projection, weight in _trained(state.column):
         with torch.no_grad():
             weight.copy_(tensors[f"weights/{projection}"])

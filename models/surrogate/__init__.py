@@ -2,6 +2,7 @@
 
 from twincortex.models import before_torch as _before_torch  # noqa: F401
 from twincortex.models.surrogate.column import Rollout, State
+from twincortex.models.surrogate.engines import make_column
 from twincortex.models.surrogate.fused import FusedColumn
 from twincortex.models.surrogate.reference import ReferenceColumn
 from twincortex.models.surrogate.simulate import simulate, simulate_trials
@@ -11,4 +12,10 @@ __all__ = [
     "REFERENCE_SHAPING",
     "FusedColumn",
     "GradientShaping",
-    "ReferenceColumn", "Rollout", "State", "simulate", "simulate_trials"]
+    "ReferenceColumn",
+    "Rollout",
+    "State",
+    "make_column",
+    "simulate",
+    "simulate_trials",
+]

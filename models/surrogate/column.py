@@ -166,10 +166,12 @@ class Column(nn.Module):
         ------
         InputError
             Trials that differ in number, spikes of another number of units or before the rollout, a current of another
-            shape.
+            shape, the state of another column, fewer than one step, neurons to record that are not there.
         """
+        self._check_state(state)
         batch = self._count_trials(inputs, state)
         self._check_current(current, n_steps)
+        self._check_steps(n_steps, record_v)
         state = state or self.initial_state(batch)
         # Sorted: the order of sums decides the last bit, and must not depend on how a set happens to be ordered.
         sources = sorted({*inputs, *state.pending})
@@ -203,7 +205,40 @@ class Column(nn.Module):
         counts = {len(trains) for trains in inputs.values()} | ({state.x.shape[2]} if state else set())
         if len(counts) > 1:
             raise InputError(f"sources and state have {sorted(counts)} trials; expected one number for all.")
+        if 0 in counts:
+            raise InputError("sources or state have 0 trials; expected at least 1. Leave out a source that is silent.")
         return counts.pop() if counts else 1
+
+    def _check_state(self, state):
+        """Refuse the state of another column, which would make compiled kernels read beyond their arrays."""
+        if state is None:
+            return
+        batch, depth = state.x.shape[-1], self.connections[RECURRENT].max_delay
+        shapes = [tuple(part.shape) for part in (state.x, state.refractory, *state.history)]
+        expected = [(len(self.propagators.states), self.n_neurons, batch), *[(self.n_neurons, batch)] * (1 + depth)]
+        if (shapes, state.x.dtype, state.x.device.type) != (expected, self.dtype, self.device.type):
+            raise InputError(
+                f"the state has x {shapes[0]} {state.x.dtype} on {state.x.device}, refractory {shapes[1]} and "
+                f"{len(shapes) - 2} steps of history; this column needs x {expected[0]} {self.dtype} on {self.device}, "
+                f"refractory {expected[1]} and {depth} steps. Take it from a rollout of this column."
+            )
+        for source, arrivals in state.pending.items():
+            connections = self.connections.get(f"{source}_to_v1")
+            n_rows = connections.n_rows if connections else 0
+            if len(arrivals.row) and (arrivals.row.max() >= n_rows or arrivals.trial.max() >= batch):
+                raise InputError(
+                    f"the state has {source} spikes on their way that do not fit this column. Take it from a rollout "
+                    "of this column."
+                )
+
+    def _check_steps(self, n_steps, record_v):
+        if n_steps < 1:
+            raise InputError(f"n_steps {n_steps}: expected at least 1.")
+        missing = [neuron for neuron in record_v if not 0 <= neuron < self.n_neurons]
+        if missing:
+            raise InputError(
+                f"record_v names the neurons {first_offenders(missing)}; the circuit has 0 to {self.n_neurons - 1:,}."
+            )
 
     def _check_current(self, current, n_steps):
         if current is None:

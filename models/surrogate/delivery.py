@@ -28,6 +28,8 @@ class Connections:
     n_rows : int
         Sources times max_delay.
     indptr : (n_rows + 1,) int32 tensor
+    longest_row : int
+        Connections.
     rows_ascend : bool
         Whether targets ascend within every row.
     target : (E,) int32 tensor
@@ -56,6 +58,7 @@ class Connections:
         self.rows_ascend = len(self.delays) == len(np.unique(runs.delay_code))
         ends = np.zeros(self.n_rows + 1, dtype=np.int32)
         np.add.at(ends, self.rows(runs.source, run_steps) + 1, runs.n_edges.astype(np.int32))
+        self.longest_row = int(ends.max())
         self.indptr = torch.from_numpy(np.cumsum(ends, dtype=np.int32))
         self.target = shared_tensor(projection.target)
 

@@ -21,7 +21,7 @@ _REAL = {torch.float32: "float", torch.float64: "double"}
 class FusedColumn(Column):
     """A circuit whose rollouts run in compiled kernels; parameters, spikes and gradients are those of ReferenceColumn.
 
-    Recorded potentials and an injected current take no part in gradients.
+    An injected current and recorded potentials take no part in gradients, and are refused where they would.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class FusedColumn(Column):
     KernelError
         No compiler.
     InputError
-        As of Column; reduced precision with float64.
+        As of Column; a dtype other than float32 and float64, reduced precision with float64, segments of no step.
     """
 
     def __init__(
@@ -58,15 +58,24 @@ class FusedColumn(Column):
         **options,
     ):
         super().__init__(circuit, dt, equation_set, after_spike_current, **options)
-        if reduced and self.dtype != torch.float32:
-            raise InputError(f"reduced precision needs dtype float32; it is {self.dtype}.")
+        _check_options(self.dtype, reduced, segment_steps)
         device, model = torch.device(device), generate_model(self.propagators)
-        self.kernels = open_kernels(model.header, _REAL[self.dtype], reduced, device.type)
+        self._kernel_options = (model.header, _REAL[self.dtype], reduced, device.type)
+        self.kernels = open_kernels(*self._kernel_options)
         self.reduced_dtype = torch.bfloat16 if reduced else self.dtype
         self.segment_steps = segment_steps
         self._place_on(device)
         self.tables = self._tables(model, device)
         self._scratch = torch.empty(0, dtype=torch.uint8, device=device)
+
+    def __getstate__(self):
+        """What copies and pickles hold: all but the compiled code and its working memory."""
+        return self.__dict__ | {"kernels": None, "_scratch": self._scratch[:0].clone()}
+
+    def __setstate__(self, state):
+        """Find the compiled code again, or compile it."""
+        super().__setstate__(state)
+        self.kernels = open_kernels(*self._kernel_options)
 
     def _place_on(self, device):
         self.rest = self.rest.to(device)
@@ -111,6 +120,11 @@ class FusedColumn(Column):
 
     def _run(self, arrivals, n_steps, state, current, record_v):
         if current is not None:
+            if current.requires_grad and torch.is_grad_enabled():
+                raise InputError(
+                    "the injected current requires a gradient, which the fused engine does not compute. Use "
+                    "ReferenceColumn, or detach the current."
+                )
             current = current.detach().to(self.device, self.dtype).contiguous()
         recorded = sorted(set(record_v))
         plan = RolloutPlan(self, n_steps, arrivals, current, recorded)
@@ -123,3 +137,12 @@ class FusedColumn(Column):
         asked = torch.tensor([recorded.index(neuron) for neuron in record_v], dtype=torch.long, device=self.device)
         history = (*recent, *state.history)[: len(history)]
         return x, refractory.long(), history, (z, v, v_recorded[:, asked])
+
+
+def _check_options(dtype, reduced, segment_steps):
+    if dtype not in _REAL:
+        raise InputError(f"the fused engine computes in float32 or float64; dtype is {dtype}.")
+    if reduced and dtype != torch.float32:
+        raise InputError(f"reduced precision needs dtype float32; it is {dtype}.")
+    if segment_steps is not None and segment_steps < 1:
+        raise InputError(f"segment_steps {segment_steps}: expected at least 1, or None to keep all potentials.")

@@ -32,6 +32,12 @@ class Arrivals:
         cuts = [slice(first, last) for first, last in pairwise(bounds)]
         return [(self.row[cut], self.trial[cut], self.count[cut]) for cut in cuts]
 
+    def sorted_by_row(self):
+        """The same, where arrivals of the same step and row follow one another."""
+        order = torch.argsort(self.row, stable=True)
+        order = order[torch.argsort(self.step[order], stable=True)]
+        return Arrivals(self.step[order], self.trial[order], self.row[order], self.count[order])
+
     def after(self, stop):
         """Arrivals of step ``stop`` and later, with steps counted from stop."""
         cut = slice(int(torch.searchsorted(self.step, stop)), None)

@@ -1,8 +1,7 @@
-"""Compile the kernels on first use, once per machine: a cache keyed by sources, neuron model, flags and compiler."""
+"""Compile the kernels on first use and call them; the key of the cache holds all that makes another library."""
 
 import ctypes
 import hashlib
-import os
 import platform
 import subprocess
 import tempfile
@@ -11,20 +10,24 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from filelock import FileLock
-
 from twincortex.models.errors import TwinCortexError
+from twincortex.models.surrogate.kernel_cache import CACHE_VARIABLE, cached_library
 from twincortex.models.surrogate.rollout_arguments import RolloutArguments
 from twincortex.models.toolchain import find_compiler, find_nvcc, run_quietly
 
-CACHE_VARIABLE = "TWINCORTEX_KERNELS"
-HEADERS = ("rollout.h", "column_step.h", "threads.h")
+HEADERS = {
+    "cpu.cpp": ("rollout.h", "column_step.h", "threads.h"),
+    "cuda.cu": (
+        *("rollout.h", "column_step.h", "precision.h"),
+        *("cuda_rollout.cuh", "cuda_forward.cuh", "cuda_backward.cuh", "cuda_graphs.cuh"),
+    ),
+}
 # No contraction: a fused multiply-add rounds once where two operations round twice, and engines would differ.
 CPU_FLAGS = (
-    "-std=c++17 -O3 -march=native -ffp-contract=off -fno-math-errno -fno-trapping-math -fopenmp-simd -pthread -shared "
-    "-fPIC"
-).split()
-CUDA_FLAGS = "-std=c++17 -O3 -fmad=false -shared -Xcompiler -fPIC".split()
+    *("-std=c++17", "-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"),
+    *("-fopenmp-simd", "-pthread", "-shared", "-fPIC"),
+)
+CUDA_FLAGS = ["-std=c++17", "-O3", "-fmad=false", "-shared", "-Xcompiler", "-fPIC"]
 _COMPILE_SECONDS = 600
 
 
@@ -72,11 +75,16 @@ class Kernels:
     Raises
     ------
     KernelError
-        The library was made for another layout of the arguments.
+        The library cannot be loaded, or was made for another layout of the arguments.
     """
 
     def __init__(self, path):
-        self._library = library = ctypes.CDLL(str(path))
+        try:
+            self._library = library = ctypes.CDLL(str(path))
+        except OSError as error:
+            raise KernelError(
+                f"compiled kernels cannot be loaded: {error}. Set {CACHE_VARIABLE} to a folder that may hold programs."
+            ) from error
         pointer = ctypes.POINTER(RolloutArguments)
         library.rollout_bytes.restype = library.scratch_bytes.restype = ctypes.c_int64
         library.scratch_bytes.argtypes = [pointer]
@@ -182,7 +190,7 @@ def _cuda_command():
 
 
 def compiled(source):
-    """Path of the shared library of a KernelSource, made if it is not in the cache.
+    """Path of the shared library of a KernelSource, made if it is not in the cache or damaged.
 
     Parameters
     ----------
@@ -191,30 +199,18 @@ def compiled(source):
     Returns
     -------
     Path
+        See kernel_cache.cached_library.
 
     Raises
     ------
     KernelError
         The compiler fails.
     """
-    texts = {name: (files(__package__) / "kernels" / name).read_text() for name in (*HEADERS, source.file)}
+    texts = {name: (files(__package__) / "kernels" / name).read_text() for name in (*HEADERS[source.file], source.file)}
     texts["model.h"] = source.header
     key = hashlib.sha256(repr([sorted(texts.items()), source, _compiler_identity(source.command[0])]).encode())
-    folder = cache_folder()
-    path = folder / f"{source.file.partition('.')[0]}-{key.hexdigest()[:24]}.so"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):
-            if not path.exists():  # while this process waited, another may have made it
-                _compile(source, texts, path)
-    return path
-
-
-def cache_folder():
-    """Where compiled kernels are kept: TWINCORTEX_KERNELS, else twincortex/kernels in the user's cache."""
-    chosen = os.environ.get(CACHE_VARIABLE)
-    cached = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(chosen) if chosen else Path(cached, "twincortex", "kernels")
+    name = f"{source.file.partition('.')[0]}-{key.hexdigest()[:24]}.so"
+    return cached_library(name, lambda: _compile(source, texts))
 
 
 def _compiler_identity(compiler):
@@ -225,12 +221,12 @@ def _compiler_identity(compiler):
     return run_quietly(compiler, "--version"), platform.machine(), flags
 
 
-def _compile(source, texts, path):
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+def _compile(source, texts):
+    """Content of the shared library."""
+    with tempfile.TemporaryDirectory() as folder:
         for name, text in texts.items():
             Path(folder, name).write_text(text)
-        made = Path(folder, "kernels.so")
-        command = [*source.command, *source.arguments(), source.file, "-o", made.name]
+        command = [*source.command, *source.arguments(), source.file, "-o", "kernels.so"]
         try:
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_COMPILE_SECONDS)
         except (OSError, subprocess.TimeoutExpired) as error:
@@ -238,4 +234,4 @@ def _compile(source, texts, path):
         if done.returncode:
             first = "\n".join(done.stderr.splitlines()[:20])
             raise KernelError(f"{' '.join(command)} failed:\n{first}\nTry another compiler (set CXX or CUDA_HOME).")
-        os.replace(made, path)
+        return Path(folder, "kernels.so").read_bytes()

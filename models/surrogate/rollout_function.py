@@ -3,6 +3,7 @@
 import torch
 from torch.autograd.function import once_differentiable
 
+from twincortex.models.errors import InputError
 from twincortex.models.surrogate.column import RECURRENT
 from twincortex.models.surrogate.rollout_plan import point
 
@@ -25,7 +26,7 @@ class RolloutFunction(torch.autograd.Function):
         v_recorded = plan.empty(plan.n_steps, len(plan.recorded), batch)
         flags = plan.empty(depth + plan.n_steps, n, batch, dtype=torch.uint8)
         flags[:depth] = history.flip(0)
-        inbox = plan.empty(depth, plan.column.n_receptors, n, batch).zero_()
+        inbox = _empty_inbox(plan, depth, n, batch)
         point(arguments, x=x, refractory=refractory, inbox=inbox, flags=flags, v=v, z=z, v_recorded=v_recorded)
         kernels = plan.column.prepare_kernels(arguments)
         kernels.deliver_history(0)
@@ -36,14 +37,19 @@ class RolloutFunction(torch.autograd.Function):
             kernels.forward(first, last)
         ctx.plan, ctx.starts = plan, starts
         ctx.save_for_backward(flags, None if starts else v, *weights)
-        ctx.mark_non_differentiable(v_recorded, refractory)
+        ctx.mark_non_differentiable(refractory)
         ctx.set_materialize_grads(False)
         return z, v, v_recorded, x, refractory
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, z_gradient, v_gradient, _recorded, x_gradient, _refractory):
+    def backward(ctx, z_gradient, v_gradient, recorded_gradient, x_gradient, _refractory):
         """Run the backward kernels from the last step to the first."""
+        if recorded_gradient is not None:
+            raise InputError(
+                "the loss depends on v_recorded, through which the fused engine passes no gradient. Use v, the "
+                "potential before the reset, or ReferenceColumn."
+            )
         flags, v, *weights = ctx.saved_tensors
         plan, column = ctx.plan, ctx.plan.column
         depth, (_, n, batch) = column.connections[RECURRENT].max_delay, flags.shape
@@ -60,6 +66,8 @@ class RolloutFunction(torch.autograd.Function):
         point(arguments, flags=flags, v=v, z_gradient=z_gradient, v_gradient=v_gradient, adjoint=adjoint, delta=delta)
         point(arguments, spike_gradient=spike_gradient)
         point(arguments.recurrent, reduced=reduced)
+        if ctx.needs_input_grad[1]:
+            arguments.used_receptors = None  # dL/dx of a receptor without connections is asked for too
         kernels = column.prepare_kernels(arguments)
         for number, (first, last) in reversed([*enumerate(plan.calls())]):
             if ctx.starts:
@@ -76,7 +84,8 @@ def _weight_gradients(ctx, column, arguments, weights):
     """Zeros for the kernels to add to; None for weights that are not trained."""
     needed = ctx.needs_input_grad[-len(weights) :]
     gradients = [
-        torch.zeros_like(weight) if is_needed else None for weight, is_needed in zip(weights, needed, strict=True)
+        torch.zeros_like(weight, dtype=column.dtype) if is_needed else None
+        for weight, is_needed in zip(weights, needed, strict=True)
     ]
     point(arguments.recurrent, weight_gradient=gradients[0])
     for number, gradient in enumerate(gradients[1:]):
@@ -87,18 +96,24 @@ def _weight_gradients(ctx, column, arguments, weights):
 def _replay(plan, flags, weights, start, steps):
     """Compute the potentials of some steps once more, from the state at their start: (last - first, N, B)."""
     first, last = steps
-    x, refractory = start
+    x, refractory = (part.clone() for part in start)  # the graph may be gone through once more
     _, n, batch = flags.shape
     arguments = plan.arguments(batch, weights)
     v = plan.empty(last - first, n, batch)
     depth = plan.column.connections[RECURRENT].max_delay
-    inbox = plan.empty(depth, plan.column.n_receptors, n, batch).zero_()
+    inbox = _empty_inbox(plan, depth, n, batch)
     point(arguments, x=x, refractory=refractory, inbox=inbox, flags=flags)
     arguments.v, arguments.n_recorded = _address_of_step_0(v, first), 0
     kernels = plan.column.prepare_kernels(arguments)
     kernels.deliver_history(first)
     kernels.forward(first, last)
     return v
+
+
+def _empty_inbox(plan, depth, n, batch):
+    """Zeros; in deterministic mode GPUs add arriving spikes as integers of 64 bits (kernels/cuda_rollout.cuh)."""
+    dtype = torch.int64 if torch.are_deterministic_algorithms_enabled() else plan.column.dtype
+    return torch.zeros(depth, plan.column.n_receptors, n, batch, dtype=dtype, device=plan.column.device)
 
 
 def _address_of_step_0(array, first):

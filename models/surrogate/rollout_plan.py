@@ -1,9 +1,11 @@
 """What a rollout of the fused engine consists of, and its arguments for the kernels."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 
+from twincortex.models.errors import InputError
 from twincortex.models.surrogate.column import RECURRENT
 from twincortex.models.surrogate.rollout_arguments import ConnectionArguments, EventArguments, RolloutArguments
 from twincortex.models.surrogate.spike_functions import SURROGATES
@@ -66,7 +68,7 @@ class RolloutPlan:
         """
         column, shaping = self.column, self.column.shaping
         connections = [self._connections(*named) for named in zip(self.projections, weights, strict=True)]
-        events = [self._events(arrivals) for arrivals in self.arrivals.values()]
+        events = self._events
         return RolloutArguments(
             n_neurons=column.n_neurons,
             batch=batch,
@@ -75,7 +77,8 @@ class RolloutPlan:
             n_type_runs=len(column.tables["run_type"]),
             n_recorded=len(self.recorded),
             n_threads=torch.get_num_threads(),
-            recorded=self._address(torch.tensor(self.recorded, dtype=torch.int32)),
+            deterministic=torch.are_deterministic_algorithms_enabled(),
+            recorded=self._recorded,
             recurrent=connections[0],
             external=(ConnectionArguments * len(events))(*connections[1:]),
             events=(EventArguments * len(events))(*events),
@@ -90,17 +93,29 @@ class RolloutPlan:
 
     def _connections(self, name, weight):
         connections, (indptr, target) = self.column.connections[name], self.column.indices[name]
+        _refuse_other_weights(name, weight, target, self.column.dtype)
         return ConnectionArguments(
             n_sources=connections.n_sources,
             max_delay=connections.max_delay,
             weight_is_real=weight.dtype == self.column.dtype,
             rows_ascend=connections.rows_ascend,
+            longest_row=connections.longest_row,
             indptr=indptr.data_ptr(),
             target=target.data_ptr(),
             weight=weight.data_ptr(),
         )
 
-    def _events(self, arrivals):
+    @cached_property
+    def _recorded(self):
+        return self._address(torch.tensor(self.recorded, dtype=torch.int32))
+
+    @cached_property
+    def _events(self):
+        return [self._events_of(arrivals) for arrivals in self.arrivals.values()]
+
+    def _events_of(self, arrivals):
+        if torch.are_deterministic_algorithms_enabled():
+            arrivals = arrivals.sorted_by_row()
         bounds = torch.searchsorted(arrivals.step, torch.arange(self.n_steps + 1))
         arrays = (bounds, arrivals.row.int(), arrivals.trial.int(), arrivals.count.to(self.column.dtype))
         return EventArguments(*(self._address(array) for array in arrays))
@@ -109,6 +124,16 @@ class RolloutPlan:
         """Address of a tensor on the device of the column, where it lives as long as the plan."""
         self._kept.append(tensor.to(self.column.device).contiguous())
         return self._kept[-1].data_ptr()
+
+
+def _refuse_other_weights(name, weight, target, dtype):
+    """Refuse weights that somebody replaced by what the kernels would misread."""
+    is_known = weight.dtype in (dtype, torch.float32) and weight.is_contiguous()
+    if not is_known or weight.shape != target.shape or weight.device != target.device:
+        raise InputError(
+            f"weights of {name}: {tuple(weight.shape)} {weight.dtype} on {weight.device}; expected contiguous "
+            f"{tuple(target.shape)} {dtype} on {target.device}. Write new values into the weights themselves."
+        )
 
 
 def point(arguments, **tensors):

@@ -8,10 +8,10 @@ import torch
 from twincortex.models.memory_forecast import NEURON_STEPS_AT_ONCE
 from twincortex.models.recording import Recording
 from twincortex.models.spikes import SpikeTrains, from_steps
-from twincortex.models.surrogate.reference import ReferenceColumn
+from twincortex.models.surrogate.engines import make_column
 
 
-def simulate(circuit, inputs, run, equation_set=None, progress=None):
+def simulate(circuit, inputs, run, equation_set=None, progress=None, **engine):
     """Simulate a circuit in torch.
 
     Parameters
@@ -23,6 +23,8 @@ def simulate(circuit, inputs, run, equation_set=None, progress=None):
         Default: GLIF3.
     progress : callable, optional
         Called with the number of steps done, now and then.
+    **engine
+        engine and device of `make_column`.
 
     Returns
     -------
@@ -33,10 +35,10 @@ def simulate(circuit, inputs, run, equation_set=None, progress=None):
     InputError
         Spikes outside the run, a neuron to record that is not there, a dt that makes a delay 0 steps.
     """
-    return simulate_trials(circuit, [inputs], run, equation_set, progress)[0]
+    return simulate_trials(circuit, [inputs], run, equation_set, progress, **engine)[0]
 
 
-def simulate_trials(circuit, trials, run, equation_set=None, progress=None):
+def simulate_trials(circuit, trials, run, equation_set=None, progress=None, **engine):
     """Simulate several trials at once: the propagators are read from memory once for all of them.
 
     Parameters
@@ -44,7 +46,7 @@ def simulate_trials(circuit, trials, run, equation_set=None, progress=None):
     circuit : Circuit
     trials : sequence of dict of source -> SpikeTrains
         As in `simulate`, one per trial.
-    run, equation_set, progress
+    run, equation_set, progress, engine
         As in `simulate`.
 
     Returns
@@ -55,7 +57,8 @@ def simulate_trials(circuit, trials, run, equation_set=None, progress=None):
     for trains in (trains for inputs in trials for trains in inputs.values()):
         trains.check_within(run.duration)
     dtype = torch.float32 if run.precision == "float32" else torch.float64
-    column = ReferenceColumn(circuit, run.dt, equation_set, run.after_spike_current, dtype=dtype, trained=())
+    options = {"dt": run.dt, "equation_set": equation_set, "after_spike_current": run.after_spike_current}
+    column = make_column(circuit, **engine, **options, dtype=dtype, trained=())
     current = None if run.current is None else torch.from_numpy(run.current).to(dtype)
     n_at_once = max(1, NEURON_STEPS_AT_ONCE // (circuit.n_neurons * len(trials)))
     bounds = [*range(0, run.n_steps, n_at_once), run.n_steps]
@@ -67,8 +70,8 @@ def simulate_trials(circuit, trials, run, equation_set=None, progress=None):
             now = None if current is None else current[start:stop]
             rollout = column(part, stop - start, state, now, run.record_v)
             state = rollout.state
-            spikes.append(np.stack(np.nonzero(rollout.spikes.numpy())) + np.array([[start], [0], [0]]))
-            potentials.append(rollout.v_recorded.double().numpy())
+            spikes.append(np.stack(np.nonzero(rollout.spikes.cpu().numpy())) + np.array([[start], [0], [0]]))
+            potentials.append(rollout.v_recorded.double().cpu().numpy())
             if progress:
                 progress(stop)
     spikes, potentials = np.concatenate(spikes, axis=1), np.concatenate(potentials)

@@ -69,6 +69,10 @@ class SparseMap:
         self._matrix = _csr_of_neurons(rows, columns, values, to, of)
         self._transpose = _csr_of_neurons(columns, rows, values, of, to)
 
+    def __deepcopy__(self, memo):
+        """Itself: it never changes, and torch cannot copy sparse CSR tensors."""
+        return self
+
     def __call__(self, x):
         """Apply the map to x, (n_columns, B), and return (n_rows, B)."""
         return _Product.apply(x, self._matrix, self._transpose)

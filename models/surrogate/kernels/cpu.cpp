@@ -2,6 +2,7 @@
 // any number of threads.
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "column_step.h"
 #include "threads.h"
@@ -246,13 +247,20 @@ void gather_row(const int32_t* target, const Reduced* weight, int64_t n_edges, c
   for (int b = 0; b < Trials; ++b) sums[b] += total[b];
 }
 
+// For one trial vectors run over connections after all; a stride of 1 that the compiler knows makes that a third faster.
+template <typename Stride>
+Real gather_one(const int32_t* target, const Reduced* weight, int64_t n_edges, const Reduced* delta, Stride stride) {
+  Real total = 0;
+#pragma omp simd reduction(+ : total)
+  for (int64_t edge = 0; edge < n_edges; ++edge) total += Real(weight[edge]) * Real(delta[target[edge] * stride]);
+  return total;
+}
+
 template <>
 void gather_row<1>(const int32_t* target, const Reduced* weight, int64_t n_edges, const Reduced* delta, int64_t batch,
                    Real* sums) {
-  Real total = 0;
-#pragma omp simd reduction(+ : total)
-  for (int64_t edge = 0; edge < n_edges; ++edge) total += Real(weight[edge]) * Real(delta[target[edge] * batch]);
-  *sums += total;
+  *sums += batch == 1 ? gather_one(target, weight, n_edges, delta, std::integral_constant<int, 1>())
+                      : gather_one(target, weight, n_edges, delta, batch);
 }
 
 // The trials in pieces of 16, 8, 4, 2 and 1.

@@ -60,7 +60,7 @@ struct Launches {
         deterministic(rollout.deterministic),
         batch(rollout.batch),
         elements(int64_t(rollout.n_neurons) * batch),
-        element_blocks(blocks_for(elements, BLOCK)),
+        element_blocks(blocks_for(elements, STATE_BLOCK)),
         source_blocks(blocks_for(rollout.n_neurons, WARPS_PER_BLOCK)),
         delivery_blocks(delivery_grid()) {}
 
@@ -97,7 +97,7 @@ void run_forward(const Launches& launches, const Rollout& rollout, int32_t first
   begin_call(launches, rollout, first, last, first);
   launch(deliver<Inbox>, launches.delivery_blocks, BLOCK, launches.stream, launches.scratch, -1);
   take_steps(launches, last - first, 1, [&](cudaStream_t stream, int32_t k) {
-    launch(advance<Inbox>, launches.element_blocks, BLOCK, stream, launches.scratch, k);
+    launch(advance<Inbox>, launches.element_blocks, STATE_BLOCK, stream, launches.scratch, k);
     launch(deliver<Inbox>, launches.delivery_blocks, BLOCK, stream, launches.scratch, k);
   });
 }
@@ -106,16 +106,15 @@ template <typename Inbox>
 void run_history(const Launches& launches, const Rollout& rollout, int32_t step) {
   begin_call(launches, rollout, step, step, step);
   for (int32_t before = step - rollout.recurrent.max_delay; before < step; ++before) {
-    launch(list_history, launches.element_blocks, BLOCK, launches.stream, launches.scratch, before);
+    launch(list_history, launches.element_blocks, STATE_BLOCK, launches.stream, launches.scratch, before);
     launch(deliver_listed<Inbox>, launches.delivery_blocks, BLOCK, launches.stream, launches.scratch, before, step);
   }
 }
 
-// The gather that fits a batch: whole vectors of 16 bytes where trials fill them, at most 32 lanes.
+// The gather that fits a batch: whole vectors of 16 bytes where trials fill them, at most 32 trials at once.
 template <int Width, int Lanes = 1>
 GatherKernel gather_for(int64_t batch) {
-  constexpr int most = Width == 1 ? WARP : 8;
-  if constexpr (Lanes < most)
+  if constexpr (Width * Lanes < WARP)
     if (Width * Lanes < batch) return gather_for<Width, Lanes * 2>(batch);
   return gather<Width, Lanes>;
 }
@@ -125,7 +124,7 @@ void run_backward(const Launches& launches, const Rollout& rollout, int32_t firs
   const GatherKernel gather = rollout.batch % width ? gather_for<1>(rollout.batch) : gather_for<width>(rollout.batch);
   begin_call(launches, rollout, first, last, last - 1);
   take_steps(launches, last - first, -1, [&](cudaStream_t stream, int32_t k) {
-    launch(retreat, launches.element_blocks, BLOCK, stream, launches.scratch, k);
+    launch(retreat, launches.element_blocks, STATE_BLOCK, stream, launches.scratch, k);
     launch(gather, launches.source_blocks, BLOCK, stream, launches.scratch, k);
   });
 }

@@ -23,10 +23,10 @@ __device__ inline void give_delta(const Receptors<Real>& to_inbox, Reduced* delt
 }
 
 // One thread per neuron and trial.
-__global__ void __launch_bounds__(BLOCK, STATE_BLOCKS) retreat(Scratch* scratch, int32_t offset) {
+__global__ void __launch_bounds__(STATE_BLOCK, STATE_BLOCKS) retreat(Scratch* scratch, int32_t offset) {
   const Rollout& rollout = scratch->context.rollout;
   const Arrays of(rollout);
-  const int64_t step = scratch->progress.step - offset, e = int64_t(blockIdx.x) * BLOCK + threadIdx.x;
+  const int64_t step = scratch->progress.step - offset, e = int64_t(blockIdx.x) * STATE_BLOCK + threadIdx.x;
   if (e >= of.elements) return;
   const int32_t type = rollout.type_index[e / of.batch];
   const uint32_t used = rollout.used_receptors ? rollout.used_receptors[type] : ~0u;
@@ -73,7 +73,7 @@ struct Gather {
 #pragma unroll
       for (int k = 0; k < AT_ONCE; ++k) {
         if (base + k * WARP >= n_edges) break;
-#pragma unroll
+#pragma unroll 8
         for (int turn = 0; turn < Lanes; ++turn) {
           const int from = turn * GROUPS + lane / Lanes;
           const int32_t slot = Lanes == 1 ? targets[k] : __shfl_sync(ALL_LANES, targets[k], from);

@@ -44,9 +44,9 @@ __device__ bool advance_element(const Arrays& of, int64_t step, int64_t e) {
 
 // One thread per neuron and trial.
 template <typename Inbox>
-__global__ void __launch_bounds__(BLOCK, STATE_BLOCKS) advance(Scratch* scratch, int32_t offset) {
+__global__ void __launch_bounds__(STATE_BLOCK, STATE_BLOCKS) advance(Scratch* scratch, int32_t offset) {
   const Arrays of(scratch->context.rollout);
-  const int64_t step = scratch->progress.step + offset, e = int64_t(blockIdx.x) * BLOCK + threadIdx.x;
+  const int64_t step = scratch->progress.step + offset, e = int64_t(blockIdx.x) * STATE_BLOCK + threadIdx.x;
   const bool spiked = e < of.elements && advance_element<Inbox>(of, step, e);
   list_spike(spiked, e, scratch->spiked, &scratch->progress.n_spikes[step & 1]);
 }
@@ -126,9 +126,9 @@ __global__ void __launch_bounds__(BLOCK, DELIVERY_BLOCKS) deliver(Scratch* scrat
 }
 
 // List the spikes of a step before the rollout.
-__global__ void __launch_bounds__(BLOCK) list_history(Scratch* scratch, int32_t step) {
+__global__ void __launch_bounds__(STATE_BLOCK) list_history(Scratch* scratch, int32_t step) {
   const Arrays of(scratch->context.rollout);
-  const int64_t e = int64_t(blockIdx.x) * BLOCK + threadIdx.x;
+  const int64_t e = int64_t(blockIdx.x) * STATE_BLOCK + threadIdx.x;
   const bool spiked = e < of.elements && of.flags(step)[e] & SPIKED;
   list_spike(spiked, e, scratch->spiked, &scratch->progress.n_spikes[step & 1]);
 }

@@ -4,10 +4,12 @@
 
 #include "precision.h"
 
-constexpr int WARP = 32, BLOCK = 256, WARPS_PER_BLOCK = BLOCK / WARP;
+constexpr int WARP = 32;
+// Threads of a block: of the kernels that have a thread per neuron and trial, and of those that have a warp per row.
+constexpr int STATE_BLOCK = 128, BLOCK = 256, WARPS_PER_BLOCK = BLOCK / WARP;
 // Blocks of each kernel that a multiprocessor holds at the same time; they bound the registers of a thread.
-constexpr bool IS_FLOAT = sizeof(Real) == 4;
-constexpr int STATE_BLOCKS = IS_FLOAT ? 3 : 2, GATHER_BLOCKS = IS_FLOAT ? 4 : 3, DELIVERY_BLOCKS = 5;
+constexpr int STATE_BLOCKS = sizeof(Real) == 4 ? 5 : 3, GATHER_BLOCKS = sizeof(Real) == 4 ? 3 : 2;
+constexpr int DELIVERY_BLOCKS = sizeof(Real) == 4 ? 5 : 4;
 constexpr unsigned ALL_LANES = 0xffffffffu;
 constexpr int MAX_EXTERNAL = 8;  // projections; the arguments of a kernel have to hold them
 
@@ -84,8 +86,9 @@ struct WarpShare {
   }
 };
 
-// Rows are cut, so that long ones occupy more than one warp.
-constexpr int PIECE = 512;
+// Rows are cut in as many pieces each: long ones occupy more than one warp. Targets ascend within a row, so the same piece
+// of all rows goes to the same part of the inboxes: taken one piece after the other, they find that part in the cache.
+constexpr int PIECE = 512;  // connections, of the longest row
 struct Piece {
   int32_t first, last;
 };
@@ -95,8 +98,9 @@ __device__ inline int64_t pieces_of_row(const Connections& connections) {
 }
 
 __device__ inline Piece piece_of_row(const Connections& connections, int64_t row, int64_t piece) {
-  const int32_t last = connections.indptr[row + 1], first = connections.indptr[row] + int32_t(piece) * PIECE;
-  return {first, connections.longest_row > PIECE && first + PIECE < last ? first + PIECE : last};
+  const int32_t first = connections.indptr[row];
+  const int64_t n_edges = connections.indptr[row + 1] - first, n_pieces = pieces_of_row(connections);
+  return {first + int32_t(n_edges * piece / n_pieces), first + int32_t(n_edges * (piece + 1) / n_pieces)};
 }
 
 // The same number, which the compiler cannot know to be the same: else it keeps the addresses of all loads for the stores,
