@@ -8,8 +8,7 @@ import yaml
 
 from twincortex.models.circuit import Circuit
 from twincortex.models.errors import InputError
-from twincortex.models.sonata import read_circuit
-from twincortex.models.sonata_weights import read_weights
+from twincortex.models.sonata import read_circuit, read_weights
 
 PARTS = ("circuit", "weights", "config.yaml", "metrics.csv")
 

@@ -20,7 +20,10 @@ INTERRUPTED = 130
 READER_LEFT = 141  # what a shell reports of a program that SIGPIPE ended
 _SECONDS_TO_TIDY_UP = 10.0
 # The order in which a newcomer meets them; others follow in the order of the alphabet.
-_ORDER = ("build", "info", "stimulate", "simulate", "compare", "validate", "doctor")
+_ORDER = (
+    *("build", "info", "stimulate", "simulate", "compare", "validate"),
+    *("import", "check", "import-spikes", "benchmark", "doctor"),
+)
 
 
 def main(arguments=None):
@@ -108,13 +111,13 @@ def _run_command(arguments):
 
 def _describe(commands):
     names = [name for name in _ORDER if name in commands] + sorted(set(commands) - set(_ORDER))
-    lines = [f"  {name:<12} {_first_line(commands[name].load())}" for name in names]
+    lines = [f"  {name:<13} {_first_line(commands[name].load())}" for name in names]
     return "\n".join(
         [
             "usage: twincortex <subcommand> ...",
             "       twincortex --version",
             "",
-            "One cortical circuit, run by two engines that agree spike for spike.",
+            "One cortical circuit, run by two engines that agree spike for spike, and by NEST.",
             "",
             *lines,
             "",

@@ -16,7 +16,12 @@ def build(arguments):
     parser = command_parser(build)
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--size", help=_SIZES)
-    size.add_argument("--radius-um", type=float, metavar="R", help="radius of the column instead of a named size")
+    size.add_argument(
+        "--radius-um",
+        type=float,
+        metavar="R",
+        help="radius of the column instead of a named size; below 50 denser than the tissue",
+    )
     parser.add_argument(
         "--core-radius-um", type=float, metavar="R", help="with --radius-um: inner radius (default: half)"
     )
@@ -33,7 +38,7 @@ def build(arguments):
     from twincortex.models.column import grow_column
     from twincortex.models.column.sizes import column_size
     from twincortex.models.progress import Progress
-    from twincortex.models.sonata_writing import new_circuit_folder
+    from twincortex.models.sonata import new_circuit_folder
 
     size = column_size(options.size or options.radius_um, options.core_radius_um)
     if not options.ignore_memory_forecast:

@@ -24,8 +24,7 @@ def import_(arguments):
         raise InputError(f"--dt {options.dt} ms: expected a positive number.")
 
     from twincortex.models.progress import Progress
-    from twincortex.models.sonata_import import import_circuit
-    from twincortex.models.sonata_writing import new_circuit_folder
+    from twincortex.models.sonata import import_circuit, new_circuit_folder
 
     with Progress("connections") as writing, new_circuit_folder(options.out, options.overwrite, writing) as writer:
         circuit, report = import_circuit(options.circuit, options.root, _reading_options(options), options.dt)
@@ -49,7 +48,7 @@ def _add_circuit_arguments(parser):
 
 
 def _reading_options(options):
-    from twincortex.models.sonata_import_report import ReadingOptions
+    from twincortex.models.sonata.import_report import ReadingOptions
 
     return ReadingOptions(options.delay_resolution_ms, options.weights_as_written)
 
@@ -60,8 +59,8 @@ def check(arguments):
     _add_circuit_arguments(parser)
     options = parser.parse_args(arguments)
 
-    from twincortex.models.sonata_import_report import FATAL
-    from twincortex.models.sonata_validation import validate_folder
+    from twincortex.models.sonata import validate_folder
+    from twincortex.models.sonata.import_report import FATAL
 
     findings = validate_folder(options.circuit, options.root, _reading_options(options))
     n_fatal = sum(finding.severity == FATAL for finding in findings)
@@ -85,8 +84,8 @@ def import_spikes(arguments):
     from twincortex.models.equivalence import check_inputs
     from twincortex.models.inputs import MARKER, SILENT, external_sources, write_inputs
     from twincortex.models.recording import Run
+    from twincortex.models.sonata import import_spikes as read
     from twincortex.models.sonata import read_circuit
-    from twincortex.models.spikes_import import import_spikes as read
 
     refuse_existing(options.out, MARKER, options.overwrite)
     circuit = read_circuit(options.circuit)

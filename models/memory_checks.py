@@ -17,7 +17,7 @@ from twincortex.models.memory_forecast import (
     simulation_memory,
     training_memory,
 )
-from twincortex.models.sonata_weight_files import TRAINED
+from twincortex.models.sonata.weight_files import TRAINED
 
 OVERRIDE = "--ignore-memory-forecast"
 

@@ -105,8 +105,8 @@ class EngineBytes:
 # GLIF3 with 8 receptors as two sparse matrices, 105 entries of 12 bytes each, and their making.
 _TORCH = EngineBytes(490 * MB, connection=1, neuron=5_300, input_spike=150, recorded=25)
 # Endpoints 8, weight 8, delay 8 or index by delay, and Brian2's queues and lists of synapses by source.
-_BRIAN = EngineBytes(290 * MB, connection=51, neuron=0)
-_BRIAN_MANY = EngineBytes(290 * MB, connection=34, neuron=0)
+_BRIAN = EngineBytes(275 * MB, connection=51, neuron=0)
+_BRIAN_MANY = EngineBytes(275 * MB, connection=34, neuron=0)
 # The Python process while a project is generated (16 bytes are written at its end, one pathway is in the making), and
 # while the program runs; then the program: endpoints three times, weights twice, and queues.
 _CPP_GENERATES = EngineBytes(290 * MB, connection=42, neuron=0)
@@ -323,6 +323,8 @@ def _nest(circuit, run):
 # The engines of equivalence.py.
 _SIMULATIONS = {
     "torch": _torch,
+    "torch-cuda": _torch,
+    "torch-reference": _torch,
     "brian": _brian,
     "brian-cpp": lambda circuit, run: _standalone(circuit, run, _CPP_PROGRAM, _COMPILER),
     "brian-cuda": lambda circuit, run: _standalone(circuit, run, _CUDA_PROGRAM, _CUDA_COMPILER),

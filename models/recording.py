@@ -8,8 +8,8 @@ import numpy as np
 
 from twincortex.models.atomic_output import new_folder
 from twincortex.models.errors import InputError, near_name_hint
-from twincortex.models.hdf5 import mark_as_sonata, open_hdf5, read_dataset, read_group, write_dataset
-from twincortex.models.hdf5_writing import hdf5_to_write
+from twincortex.models.hdf5.reading import open_hdf5, read_dataset, read_group
+from twincortex.models.hdf5.writing import hdf5_to_write, mark_as_sonata, write_dataset
 from twincortex.models.spikes import SpikeTrains, read_spikes, write_spikes
 
 AFTER_SPIKE_CURRENTS = ("exact", "step_mean")

@@ -7,18 +7,9 @@ import numpy as np
 
 from twincortex.models.atomic_output import new_file
 from twincortex.models.errors import InputError, first_offenders, near_name_hint
-from twincortex.models.hdf5 import (
-    find_dataset,
-    mark_as_sonata,
-    open_hdf5,
-    read_attribute,
-    read_dataset,
-    read_group,
-    read_rows,
-    write_dataset,
-)
-from twincortex.models.hdf5_access import names_in, refuse
-from twincortex.models.hdf5_writing import hdf5_to_write
+from twincortex.models.hdf5.access import names_in, refuse
+from twincortex.models.hdf5.reading import find_dataset, open_hdf5, read_attribute, read_dataset, read_group, read_rows
+from twincortex.models.hdf5.writing import hdf5_to_write, mark_as_sonata, write_dataset
 
 # A stamp may lie this fraction of a step beyond the end of its step: more than t / dt is rounded by.
 _STEP_TOLERANCE = 1e-6

@@ -77,7 +77,7 @@ def find_mpi_launcher():
 
 
 def count_processors():
-    """Processors that this process may use; on macOS those of the machine."""
+    """Processors that this process may use, which on a shared machine may be few; on macOS those of the machine."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 

@@ -16,7 +16,7 @@ from damaged_folders import Damage, damage
 
 from twincortex.models.errors import TwinCortexError
 from twincortex.models.sonata import read_circuit, write_circuit
-from twincortex.models.sonata_configuration import CONFIG
+from twincortex.models.sonata.tables import CONFIG
 
 from circuits import small_random_circuit
 from foreign_circuits import write_foreign_circuit

@@ -1,29 +1,14 @@
-"""The largest memory that a process has held: this one, or a command with all the processes it starts."""
+"""The largest memory that a command has held, with all the processes it starts."""
 
-import resource
 import subprocess
-import sys
 import tempfile
 import time
-from pathlib import Path
 
 import psutil
 
+from twincortex.models.peak_memory import peak_memory
+
 SECONDS_BETWEEN_LOOKS = 0.01
-
-
-def peak_memory(pid="self"):
-    """Peak resident memory of a process [bytes]; on other systems than Linux of this process only.
-
-    Not ru_maxrss where it can be helped: Linux starts it at the peak of the process that started this one.
-    """
-    status = Path(f"/proc/{pid}/status")
-    if status.exists():
-        peaks = [line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM")]
-        return 1024 * int(peaks[0]) if peaks else 0  # a process that has ended has none
-    if pid != "self":
-        return 0
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def peak_of_command(command, **options):

@@ -1,8 +1,8 @@
 """What the start of the torch engine takes, for a process of its own: peaks of memory cannot be undone."""
 
 import torch
-from peak_memory import peak_memory
 
+from twincortex.models.peak_memory import peak_memory
 from twincortex.models.surrogate import ReferenceColumn
 
 from circuits import small_random_circuit, with_many_connections

@@ -141,7 +141,7 @@ def shadows_a_module(source: Source) -> Findings:
 
 # --- import arrows -------------------------------------------------------------------------------------------------
 ENGINE_LAYER = ("brian", "surrogate", "nest")  # none of which imports another
-LAYERS = (  # a module of models/ imports from its own layer and those above it; sonata stands for sonata_edges too
+LAYERS = (  # a module of models/ imports from its own layer and those above it; commands stands for commands_circuit
     ("errors", "randomness", "atomic_output", "hdf5", "toolchain"),
     ("parameters", "spikes", "neuropixels"),
     ("equations", "circuit", "recording"),
@@ -149,11 +149,14 @@ LAYERS = (  # a module of models/ imports from its own layer and those above it;
     ("propagators", "column", "sonata", "observables", "stimuli", "lgn", "background", "inputs"),
     ENGINE_LAYER,
     ("weights", "equivalence"),
-    ("command_line", "commands", "doctor"),
+    ("command_line", "commands", "doctor", "benchmark"),
 )
 LAYER_OF = {part: number for number, parts in enumerate(LAYERS) for part in parts}
 BRIAN_PLACES = ("models/equations.py", "models/linear_system.py", "models/propagators.py", "models/brian/")
-TORCH_PLACES = ("models/surrogate/", "models/weights.py", "training/")
+TORCH_PLACES = (
+    *("models/surrogate/", "models/weights.py", "training/"),
+    *(f"models/benchmark/{name}.py" for name in ("torch_engines", "bandwidth", "calibration")),
+)
 # NEST prints, and takes threads and MPI, when it is imported: only the processes that run it do.
 NEST_PLACES = ("models/nest/network.py", "models/nest/execution.py")
 

@@ -113,7 +113,7 @@ def _print_rates(rates, engine):
 def _summary(state, held_out, record):
     digest = hashlib.sha256()
     for name in sorted(state.column.weights):
-        digest.update(state.column.weights[name].detach().numpy())
+        digest.update(state.column.weights[name].detach().cpu().numpy())
     rows = record.rows
     first, last = (rows[0], rows[-1]) if rows else ({}, {})
     return {

@@ -74,7 +74,7 @@ def cuda_toolchain(strict):
             "brian2": brian2_version,
             "brian2cuda": metadata.version("brian2cuda"),
         },
-        missing=_missing(nvcc, curand),
+        missing=missing_programs(cuda=True),
         missing_device="" if list_gpus() else _NO_GPU,
         prepare=lambda folder: _link_curand(folder, library),
         environment=_environment(library),
@@ -104,14 +104,6 @@ def _release(nvcc):
     """CUDA version as Brian2CUDA wants it, for example 13.0, which also stands in where nvcc is missing."""
     _, _, release = (run_quietly(nvcc, "--version") if nvcc else "").partition("release ")
     return float(release.partition(",")[0]) if release else 13.0
-
-
-def _missing(nvcc, curand):
-    missing = [] if nvcc else ["nvcc (install the CUDA toolkit, or set CUDA_HOME)"]
-    missing += [] if curand else ["cuRAND (pip install nvidia-curand)"]
-    if missing:
-        return f"a CUDA project cannot be compiled here; missing: {', '.join(missing)}. Or use --engine brian-cpp."
-    return missing_programs()
 
 
 def _curand_library(curand):

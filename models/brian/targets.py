@@ -2,7 +2,6 @@
 
 import hashlib
 import platform
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 
 from twincortex.models.brian.private_state import base_preferences, compiler_flags
 from twincortex.models.errors import InputError
-from twincortex.models.toolchain import find_compiler
+from twincortex.models.toolchain import missing_tools
 
 # Halve the time of compiling: the headers are read once, and reading and writing files gains nothing from optimization.
 _CPP_RULES = """
@@ -94,16 +93,19 @@ def cpp_toolchain(strict):
     )
 
 
-def missing_programs():
-    """Say which of the programs that compile any project are not there; empty if all are."""
-    missing = [] if find_compiler() else ["a C++ compiler"]
-    missing += [] if shutil.which("make") else ["make"]
+def missing_programs(cuda=False):
+    """Say which of the programs that compile a project are not there; empty if all are.
+
+    Parameters
+    ----------
+    cuda : bool
+        For a GPU, not only for the processor.
+    """
+    missing = missing_tools(cuda)
     if not missing:
         return ""
-    return (
-        f"{' and '.join(missing)} not found; Brian2's standalone projects are compiled. "
-        "Install them (Debian, Ubuntu: apt install g++ make; macOS: xcode-select --install), or use --engine brian."
-    )
+    other = "brian-cpp" if cuda and not missing_tools() else "brian"
+    return f"Brian2's projects are compiled; missing here: {', '.join(missing)}. Install them, or use --engine {other}."
 
 
 def _processor():

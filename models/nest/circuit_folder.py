@@ -8,13 +8,13 @@ import numpy as np
 
 from twincortex.models.circuit import delay_steps
 from twincortex.models.errors import InputError, first_offenders
-from twincortex.models.hdf5 import open_hdf5, read_dataset, read_group
+from twincortex.models.hdf5.reading import open_hdf5, read_dataset, read_group
 from twincortex.models.nest.edge_slices import read_edge_slices, read_edge_types
 from twincortex.models.parameters import read_external_inputs
-from twincortex.models.sonata_checksums import CHECKSUMS, check_files, check_hashes
-from twincortex.models.sonata_configuration import Configuration, find_configuration, read_configuration
-from twincortex.models.sonata_type_tables import read_type_table
-from twincortex.models.sonata_weight_files import find_weights, refuse_other_circuit
+from twincortex.models.sonata.checksums import CHECKSUMS, check_files, check_hashes
+from twincortex.models.sonata.configuration import Configuration, find_configuration, read_configuration
+from twincortex.models.sonata.type_tables import read_type_table
+from twincortex.models.sonata.weight_files import find_weights, refuse_other_circuit
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def open_circuit_folder(path, weights_folder=None, tag=None):
     weights_folder : str or Path, optional
         Where the trained weights are. Default: the folder ``network`` of the circuit.
     tag : str, optional
-        Take the edge files of `sonata_weights.write_weights` of that tag.
+        Take the edge files of `sonata.write_weights` of that tag.
 
     Returns
     -------

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from twincortex.models.errors import InputError, first_offenders
-from twincortex.models.hdf5 import find_dataset, open_hdf5, read_group, read_rows
-from twincortex.models.sonata_type_tables import read_type_table
+from twincortex.models.hdf5.reading import find_dataset, open_hdf5, read_group, read_rows
+from twincortex.models.sonata.type_tables import read_type_table
 
 # 2 million edges, 60 MB; NEST wants five doubles for each.
 _SLICE = 2**21

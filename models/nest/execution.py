@@ -1,6 +1,7 @@
 """A job carried out by NEST, in one of its processes. Imports NEST, as `network` does."""
 
 import itertools
+import time
 
 import nest
 import numpy as np
@@ -8,10 +9,9 @@ import numpy as np
 from twincortex.models.errors import InputError
 from twincortex.models.nest import network
 from twincortex.models.nest.messages import tell
+from twincortex.models.peak_memory import peak_memory
 
 _OLDEST_NEST = (3, 10)
-# The run is told of so many times.
-_PARTS = 50
 
 
 def run_job(job):
@@ -36,9 +36,9 @@ def run_job(job):
     recorder = nest.Create("spike_recorder", params={"time_in_steps": True})
     nest.Connect(neurons, recorder)
     multimeter = _record_v(job, gid)
-    _run(job, rank)
+    times = _run(job, rank)
     results = {**_spikes(recorder, gid, job.n_steps), **_potentials(multimeter, gid, job.n_steps)}
-    np.savez(job.results_of(rank), **results)
+    np.savez(job.results_of(rank), **results, times=times, peak_bytes=peak_memory())
     tell(finished=rank, nest=nest.__version__)
 
 
@@ -50,15 +50,20 @@ def _record_v(job, gid):
 
 
 def _run(job, rank):
+    """Run; return wall and processor time of each part [s], without Prepare, which sorts the connections."""
     nest.Prepare()
-    borders = np.unique(np.linspace(0, job.n_steps, _PARTS + 1).astype(int))
+    borders = np.unique(np.linspace(0, job.n_steps, job.n_parts + 1).astype(int))
+    times = []
     for start, stop in itertools.pairwise(borders.tolist()):
+        started = time.perf_counter(), time.process_time()
         nest.Run((stop - start) * job.dt)
+        times.append((time.perf_counter() - started[0], time.process_time() - started[1]))
         if rank == 0:
             tell(step=stop)
     if job.record_v:
         nest.Run(nest.min_delay)  # multimeters hand over their samples one interval of communication late
     nest.Cleanup()
+    return times
 
 
 def _spikes(recorder, gid, n_steps):

@@ -33,6 +33,8 @@ class Job:
         Folder; each process writes `results_of` its rank.
     threads : int
         Of each process.
+    n_parts : int
+        NEST is called for so many parts of the run, and tells after each.
     """
 
     nodes: tuple
@@ -47,6 +49,7 @@ class Job:
     record_v: tuple
     results: Path
     threads: int = 1
+    n_parts: int = 50
 
     def results_of(self, rank):
         """File with spikes and membrane potentials of the neurons of one process."""

@@ -5,11 +5,11 @@ import numpy as np
 
 from twincortex.models.circuit import delay_steps
 from twincortex.models.errors import InputError, near_name_hint
-from twincortex.models.hdf5 import open_hdf5, read_dataset, read_group
+from twincortex.models.hdf5.reading import open_hdf5, read_dataset, read_group
 from twincortex.models.nest.edge_slices import read_edge_slices, read_edge_types
-from twincortex.models.sonata_cell_parameters import OURS
-from twincortex.models.sonata_tables import inside, read_json
-from twincortex.models.sonata_type_tables import read_type_table
+from twincortex.models.sonata.cell_parameters import OURS
+from twincortex.models.sonata.tables import inside, read_json
+from twincortex.models.sonata.type_tables import read_type_table
 from twincortex.models.spikes import read_spikes
 
 MODEL = "glif_psc_double_alpha"

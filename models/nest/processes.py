@@ -1,10 +1,10 @@
 """What NEST runs on: the threads of a process, and how processes are started on one machine or many."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from twincortex.models.errors import InputError
+from twincortex.models.toolchain import count_processors
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,4 @@ class Processes:
         """Threads of each process."""
         if self.threads is not None:
             return self.threads
-        return 1 if self.launcher else _count_processors()
-
-
-def _count_processors():
-    # Of this process: jobs on a shared machine may be given a few of them only. macOS cannot tell.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        return 1 if self.launcher else count_processors()

@@ -54,7 +54,32 @@ def simulate(circuit, inputs, run, equations="glif3", processes=None, progress=N
     ------
     NEST 3.10, models/glif_psc_double_alpha.cpp.
     """
-    processes = processes or Processes()
+    return _simulate(circuit, inputs, run, equations, processes or Processes(), progress)[0]
+
+
+def simulate_timed(circuit, inputs, run, processes=None):
+    """Simulate as `simulate` does, with a single call of NEST, and say what it took.
+
+    Parameters
+    ----------
+    circuit, inputs, run, processes
+        As in `simulate`.
+
+    Returns
+    -------
+    recording : Recording
+    seconds, cpu_seconds : float
+        Of the call that runs the network, on the slowest process and on all of them; building it is not in it.
+    peak_bytes : int
+        Largest resident memory, over all NEST processes.
+    """
+    recording, results = _simulate(circuit, inputs, run, "glif3", processes or Processes(), n_parts=1)
+    seconds, cpu_seconds = np.array([part["times"].sum(axis=0) for part in results]).T
+    return recording, float(seconds.max()), float(cpu_seconds.sum()), sum(int(part["peak_bytes"]) for part in results)
+
+
+def _simulate(circuit, inputs, run, equations, processes, progress=None, **how):
+    """Return the recording, and the results of every process; ``how`` are further fields of the Job."""
     refuse_what_nest_lacks(equations, run.after_spike_current)
     _check_run(run)
     run.check_record_v(circuit.n_neurons)
@@ -66,12 +91,14 @@ def simulate(circuit, inputs, run, equations="glif3", processes=None, progress=N
         folder = Path(name).resolve()
         if not isinstance(circuit, CircuitFolder):
             circuit = _write_circuit(circuit, folder / "circuit")
-        job = _describe(circuit, inputs, run, equations, folder)
-        write_job(folder / "job.json", dataclasses.replace(job, threads=processes.threads_each))
+        job = dataclasses.replace(
+            _describe(circuit, inputs, run, equations, folder), threads=processes.threads_each, **how
+        )
+        write_job(folder / "job.json", job)
         n_ranks, version = run_workers(folder / "job.json", processes, progress)
         results = [dict(np.load(job.results_of(rank))) for rank in range(n_ranks)]
     settings = {"nest": version, "threads": processes.threads_each, "processes": n_ranks, "equations": equations}
-    return _merge(results, circuit, run, settings)
+    return _merge(results, circuit, run, settings), results
 
 
 def refuse_what_nest_lacks(equations, after_spike_current):

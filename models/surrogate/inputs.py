@@ -77,8 +77,8 @@ def schedule_arrivals(trains, connections, dt, dtype):
     n_units, n_trials = connections.n_sources, len(trains)
     key, count = np.unique((step * n_trials + trial) * n_units + unit, return_counts=True)
     step, trial, unit = key // n_units // n_trials, key // n_units % n_trials, key % n_units
-    arrival = np.concatenate([step + delay for delay in connections.delays])
-    row = np.concatenate([connections.rows(unit, delay) for delay in connections.delays])
+    arrival = np.add.outer(connections.delays, step).ravel()
+    row = connections.rows(unit, connections.delays[:, None]).ravel()
     order = np.argsort(arrival, kind="stable")
     repeated = [np.tile(array, len(connections.delays))[order] for array in (trial, count)]
     return Arrivals(

@@ -234,4 +234,7 @@ def _compile(source, texts):
         if done.returncode:
             first = "\n".join(done.stderr.splitlines()[:20])
             raise KernelError(f"{' '.join(command)} failed:\n{first}\nTry another compiler (set CXX or CUDA_HOME).")
-        return Path(folder, "kernels.so").read_bytes()
+        made = Path(folder, "kernels.so")
+        if not made.exists():
+            raise KernelError(f"{' '.join(command)} made no library. Try another compiler (set CXX or CUDA_HOME).")
+        return made.read_bytes()

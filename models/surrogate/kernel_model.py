@@ -9,6 +9,8 @@ from itertools import accumulate
 
 import numpy as np
 
+_ALL = 0xFFFFFFFF
+
 
 @dataclass(frozen=True)
 class KernelModel:
@@ -77,7 +79,7 @@ def _storage(p):
     for struct, letter, n in (("States", "x", len(p.states)), ("Receptors", "r", p.equation_set.n_receptors)):
         names = [f"{letter}{k}" for k in range(n)]
         lines.append(f"template <typename Real> struct {struct} {{ Real {', '.join(names)}; }};")
-    every_state, every_receptor = _owners(p), [1 << k for k in range(p.equation_set.n_receptors)]
+    every_state, every_receptor = _owners(p), [_bit(k) for k in range(p.equation_set.n_receptors)]
     get, get_receptors = _loads(every_state), _loads(every_receptor)
     put = [f"if (used & {owners:#x}u) to[{k} * stride] = state.x{k};" for k, owners in enumerate(every_state)]
     clear = [f"if (used & {owners:#x}u) from[{k} * stride] = 0;" for k, owners in enumerate(every_receptor)]
@@ -114,9 +116,14 @@ def _owners(p):
     moved = p.offset.any(axis=0) | p.reset_touched | p.held
     owners = np.zeros(n, dtype=np.int64)
     for row, receptor in zip(p.jump_rows, p.jump_receptors, strict=True):
-        owners[reaches[:, row]] |= 1 << receptor
-    owners[reaches[:, moved].any(axis=1) | (owners == 0)] = 0xFFFFFFFF
+        owners[reaches[:, row]] |= _bit(receptor)
+    owners[reaches[:, moved].any(axis=1) | (owners == 0)] = _ALL
     return owners.tolist()
+
+
+def _bit(receptor):
+    """Which bit says that a receptor is used; those beyond 32 always are."""
+    return 1 << int(receptor) if receptor < 32 else _ALL
 
 
 def _function(template, returned, name, arguments, body):

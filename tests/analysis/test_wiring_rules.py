@@ -16,8 +16,7 @@ from twincortex.analysis.runs import read_run
 from twincortex.analysis.wiring_figures import draw_direction_profiles, draw_effect_heat_maps, draw_weight_histograms
 from twincortex.analysis.wiring_rules import pair_table, pooled_rules, wiring_rules
 from twincortex.models.errors import InputError
-from twincortex.models.sonata import write_circuit
-from twincortex.models.sonata_weights import write_weights
+from twincortex.models.sonata import write_circuit, write_weights
 
 from circuits import small_random_circuit
 

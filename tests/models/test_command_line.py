@@ -16,12 +16,16 @@ from twincortex.models.delays import rounded_delays
 from twincortex.models.equivalence import V_TOLERANCE_MV
 from twincortex.models.errors import DivergedError, OutOfMemoryError, TwinCortexError
 from twincortex.models.recording import read_recording
-from twincortex.models.sonata import read_circuit, write_circuit
-from twincortex.models.sonata_weights import write_weights
+from twincortex.models.sonata import read_circuit, write_circuit, write_weights
 from twincortex.models.spikes import read_spikes
 from twincortex.models.toolchain import find_compiler
 
 RUN = "import sys; from twincortex.models.command_line import main; sys.exit(main())"
+
+SUBCOMMANDS = (
+    *("build", "info", "stimulate", "simulate", "compare", "validate"),
+    *("import", "check", "import-spikes", "benchmark", "doctor"),
+)
 
 
 def in_a_process(*arguments, code=RUN):
@@ -61,12 +65,12 @@ def simulated(command, written_circuit, input_folder, tmp_path):
 def test_help_lists_every_subcommand_with_its_description(capsys):
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
-    for name in ("build", "info", "stimulate", "simulate", "compare", "validate", "doctor"):
+    for name in SUBCOMMANDS:
         (line,) = [line for line in text.splitlines() if line.startswith(f"  {name} ")]
         assert len(line.split()) > 5
 
 
-@pytest.mark.parametrize("name", ["build", "info", "stimulate", "simulate", "compare", "validate", "doctor"])
+@pytest.mark.parametrize("name", SUBCOMMANDS)
 def test_every_subcommand_explains_itself(name, capsys):
     with pytest.raises(SystemExit) as left:
         main([name, "--help"])
@@ -339,6 +343,11 @@ BAD_INPUT = {
         SIMULATE,
         make_inhibition_excite,
         "weights of the wrong sign. Inhibitory cells need",
+    ),
+    "tolerance that is no number": (
+        "validate {circuit} --tolerance-mv nan",
+        None,
+        "--tolerance-mv nan: expected a number",
     ),
     "one engine": ("validate {circuit} --engines torch", None, "got only 'torch'. Name two or more"),
     "nothing to compare": ("compare {tmp} {tmp}", None, "holds no run.json. Expected the --out folder"),

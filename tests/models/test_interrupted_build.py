@@ -5,9 +5,9 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 
 import pytest
+from small_disk import small_disk
 
 from twincortex.models.command_line import main
 from twincortex.models.sonata import read_circuit
@@ -98,19 +98,6 @@ def test_a_build_that_may_not_write_as_much_leaves_nothing_behind(tmp_path, n_by
 
     with start_build(tmp_path / "c", stdout=subprocess.PIPE, preexec_fn=limit_files) as process:
         assert b"File too large" in refuse(process, tmp_path)
-
-
-@contextmanager
-def small_disk(folder, megabytes):
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
-    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"no disk can be mounted here: {mounted.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="mounts a tmpfs, which only Linux has")

@@ -11,9 +11,8 @@ import pytest
 
 from twincortex.models import surrogate
 from twincortex.models.recording import Run
-from twincortex.models.sonata import import_circuit
+from twincortex.models.sonata import import_circuit, import_spikes
 from twincortex.models.spikes import read_spikes
-from twincortex.models.spikes_import import import_spikes
 
 from foreign_circuits import GLIF1, GLIF3, IAF, NEURON_CONFIG
 

@@ -14,8 +14,7 @@ import pytest
 
 from twincortex.models.column import build_column
 from twincortex.models.errors import DivergedError, InputError
-from twincortex.models.sonata import read_circuit
-from twincortex.models.sonata_weights import read_weights
+from twincortex.models.sonata import read_circuit, read_weights
 from twincortex.training.checkpoints import read_last_checkpoint
 from twincortex.training.config_reading import read_config
 from twincortex.training.held_out import check_second_engine

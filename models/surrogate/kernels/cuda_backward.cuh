@@ -15,8 +15,7 @@ __device__ inline void give_together(const Receptors<Real>& to_inbox, Reduced* d
 
 __device__ inline void give_delta(const Receptors<Real>& to_inbox, Reduced* delta, const Arrays& of, int64_t e,
                                   uint32_t used) {
-  const int64_t neuron = e / of.batch;
-  Reduced* first = delta + neuron * N_RECEPTORS * of.batch + e % of.batch;
+  Reduced* first = delta + of.neuron(e) * N_RECEPTORS * of.batch + of.trial(e);
   if constexpr (N_RECEPTORS * sizeof(Reduced) % sizeof(uint4) == 0)
     if (of.batch == 1) return give_together(to_inbox, first);
   give(to_inbox, first, of.batch, used);
@@ -28,7 +27,7 @@ __global__ void __launch_bounds__(STATE_BLOCK, STATE_BLOCKS) retreat(Scratch* sc
   const Arrays of(rollout);
   const int64_t step = scratch->progress.step - offset, e = int64_t(blockIdx.x) * STATE_BLOCK + threadIdx.x;
   if (e >= of.elements) return;
-  const int32_t type = rollout.type_index[e / of.batch];
+  const int32_t type = rollout.type_index[of.neuron(e)];
   const uint32_t used = rollout.used_receptors ? rollout.used_receptors[type] : ~0u;
   const Real* p = of.numbers(type);
   const int64_t now = step * of.elements + e;
@@ -132,13 +131,12 @@ __device__ inline void add_weight_gradient(const Connections& connections, int32
 // dL/dw += count * delta over a piece of a row of an external source, for all spikes of that row in this step that follow
 // one another. Atomic, because the events need not be sorted by row; where they are, a step adds once to a weight.
 __device__ inline void add_external_gradient(const Connections& connections, const Events& events, int64_t event,
-                                             int64_t first, int64_t last, int64_t piece_number, const Reduced* delta,
+                                             int64_t first, int64_t last, Piece piece, const Reduced* delta,
                                              int64_t batch) {
   const int32_t row = events.row[event];
   if (event > first && events.row[event - 1] == row) return;
   int64_t end = event + 1;
   while (end < last && events.row[end] == row) ++end;
-  const Piece piece = piece_of_row(connections, row, piece_number);
   for (int32_t edge = piece.first + lane_of_thread(); edge < piece.last; edge += WARP) {
     const Reduced* of_trials = delta + connections.target[edge] * batch;
     Real sum = 0;
@@ -153,11 +151,15 @@ __device__ inline void gather_external(const Context& context, int64_t step, con
     const Connections& connections = context.external[source];
     if (!connections.weight_gradient) continue;
     const Events& events = context.events[source];
-    const int64_t first = events.bounds[step], last = events.bounds[step + 1], n_events = last - first;
-    share.visit(n_events * pieces_of_row(connections), [&](int64_t item) {
-      add_external_gradient(connections, events, first + item % n_events, first, last, item / n_events,
-                            static_cast<const Reduced*>(of.rollout.delta), of.batch);
-    });
+    const int64_t first = events.bounds[step], last = events.bounds[step + 1];
+    const int32_t n_pieces = pieces_of_row(connections);
+    for (int32_t number = 0; number < n_pieces; ++number)
+      share.visit(last - first, [&](int64_t item) {
+        const int64_t event = first + item;
+        add_external_gradient(connections, events, event, first, last,
+                              piece_of_row(connections, events.row[event], number, n_pieces),
+                              static_cast<const Reduced*>(of.rollout.delta), of.batch);
+      });
   }
 }
 

@@ -22,7 +22,7 @@ __device__ Receptors<Real> take_arrivals(Inbox* inbox, int64_t stride, uint32_t 
 template <typename Inbox>
 __device__ bool advance_element(const Arrays& of, int64_t step, int64_t e) {
   const Rollout& rollout = of.rollout;
-  const int64_t neuron = e / of.batch, elements = of.elements;
+  const int64_t neuron = of.neuron(e), elements = of.elements;
   const int32_t type = rollout.type_index[neuron];
   const uint32_t used = rollout.used_receptors ? rollout.used_receptors[type] : ~0u;
   Real* x = static_cast<Real*>(rollout.x) + e;
@@ -57,7 +57,7 @@ __device__ void deliver_piece(const Connections& connections, Piece piece, Real 
   const Weight* weight = static_cast<const Weight*>(connections.weight);
 #pragma unroll 4
   for (int32_t edge = piece.first + lane_of_thread(); edge < piece.last; edge += WARP) {
-    const int32_t target = __ldg(connections.target + edge);
+    const uint32_t target = __ldg(connections.target + edge);
     const int64_t post = target / N_RECEPTORS, receptor = target % N_RECEPTORS;
     add_to_inbox(inbox + (receptor * of.n + post) * of.batch + trial, Real(__ldg(weight + edge)) * count);
   }
@@ -76,14 +76,14 @@ __device__ void deliver_piece(const Connections& connections, Piece piece, Real 
 template <typename Inbox>
 __device__ void deliver_spikes(const Arrays& of, int64_t step, int64_t first, const Scratch& scratch, WarpShare& share) {
   const Connections& connections = of.rollout.recurrent;
-  const int64_t n_spikes = scratch.progress.n_spikes[step & 1], shortest = first - step;
-  const int64_t n_delays = of.delays + 1 - shortest;
-  share.visit(n_spikes * n_delays * pieces_of_row(connections), [&](int64_t item) {
-    const int64_t element = scratch.spiked[item % n_spikes], delay = shortest + item / n_spikes % n_delays;
-    const Piece piece =
-        piece_of_row(connections, element / of.batch * of.delays + delay - 1, item / n_spikes / n_delays);
-    deliver_piece(connections, piece, Real(1), of, element % of.batch, of.inbox<Inbox>(step + delay));
-  });
+  const int32_t n_spikes = scratch.progress.n_spikes[step & 1], n_pieces = pieces_of_row(connections);
+  for (int32_t number = 0; number < n_pieces; ++number)
+    for (int64_t delay = first - step; delay <= of.delays; ++delay)
+      share.visit(n_spikes, [&](int64_t spike) {
+        const int64_t element = scratch.spiked[spike], row = of.neuron(element) * of.delays + delay - 1;
+        const Piece piece = piece_of_row(connections, row, number, n_pieces);
+        deliver_piece(connections, piece, Real(1), of, of.trial(element), of.inbox<Inbox>(step + delay));
+      });
 }
 
 template <typename Inbox>
@@ -92,22 +92,24 @@ __device__ void deliver_external(const Context& context, const Arrays& of, int64
     const Connections& connections = context.external[source];
     const Events& events = context.events[source];
     const int64_t first = events.bounds[step], n_events = events.bounds[step + 1] - first;
-    share.visit(n_events * pieces_of_row(connections), [&](int64_t item) {
-      const int64_t event = first + item % n_events;
-      const Piece piece = piece_of_row(connections, events.row[event], item / n_events);
-      deliver_piece(connections, piece, static_cast<const Real*>(events.count)[event], of, events.trial[event],
-                    of.inbox<Inbox>(step));
-    });
+    const int32_t n_pieces = pieces_of_row(connections);
+    for (int32_t number = 0; number < n_pieces; ++number)
+      share.visit(n_events, [&](int64_t item) {
+        const int64_t event = first + item;
+        const Piece piece = piece_of_row(connections, events.row[event], number, n_pieces);
+        deliver_piece(connections, piece, static_cast<const Real*>(events.count)[event], of, events.trial[event],
+                      of.inbox<Inbox>(step));
+      });
   }
 }
 
 __device__ inline void record(const Arrays& of, int64_t step) {
   const Rollout& rollout = of.rollout;
-  const int64_t n_recorded = rollout.n_recorded * of.batch;
+  const int64_t n_recorded = rollout.n_recorded * of.batch;  // elements
   const Real* v = static_cast<const Real*>(rollout.x) + MEMBRANE_STATE * of.elements;
   for (int64_t i = int64_t(blockIdx.x) * BLOCK + threadIdx.x; i < n_recorded; i += int64_t(gridDim.x) * BLOCK)
     static_cast<Real*>(rollout.v_recorded)[step * n_recorded + i] =
-        v[rollout.recorded[i / of.batch] * of.batch + i % of.batch];
+        v[rollout.recorded[of.neuron(i)] * of.batch + of.trial(i)];
 }
 
 // After advance: deliver the spikes of a step and what arrives from outside in the next. (In the step before the first

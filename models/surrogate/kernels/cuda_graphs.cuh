@@ -23,16 +23,19 @@ using GraphKey = std::vector<int64_t>;
 
 class Graphs {
  public:
-  // Enqueue GRAPH_STEPS steps: enqueue(stream) launches them.
+  // Enqueue GRAPH_STEPS steps: enqueue(stream) launches them. The first time they are launched as they are, because a
+  // kernel must not be loaded while a stream is captured.
   template <typename Enqueue>
   void launch(const GraphKey& key, cudaStream_t stream, const Enqueue& enqueue) {
     const std::lock_guard<std::mutex> lock(mutex_);
     const auto found = std::find_if(graphs_.begin(), graphs_.end(), [&](const Entry& entry) { return entry.key == key; });
-    if (found != graphs_.end())
+    if (found != graphs_.end()) {
       graphs_.splice(graphs_.begin(), graphs_, found);
-    else
-      graphs_.push_front({key, capture(enqueue)});
-    check(cudaGraphLaunch(graphs_.front().graph, stream), "cudaGraphLaunch");
+      check(cudaGraphLaunch(graphs_.front().graph, stream), "cudaGraphLaunch");
+      return;
+    }
+    enqueue(stream);
+    graphs_.push_front({key, capture(enqueue)});
     if (graphs_.size() > MAX_GRAPHS) forget_oldest();
   }
 

@@ -8,8 +8,7 @@ constexpr int WARP = 32;
 // Threads of a block: of the kernels that have a thread per neuron and trial, and of those that have a warp per row.
 constexpr int STATE_BLOCK = 128, BLOCK = 256, WARPS_PER_BLOCK = BLOCK / WARP;
 // Blocks of each kernel that a multiprocessor holds at the same time; they bound the registers of a thread.
-constexpr int STATE_BLOCKS = sizeof(Real) == 4 ? 5 : 3, GATHER_BLOCKS = sizeof(Real) == 4 ? 3 : 2;
-constexpr int DELIVERY_BLOCKS = sizeof(Real) == 4 ? 5 : 4;
+constexpr int STATE_BLOCKS = sizeof(Real) == 4 ? 5 : 3, GATHER_BLOCKS = sizeof(Real) == 4 ? 3 : 2, DELIVERY_BLOCKS = 4;
 constexpr unsigned ALL_LANES = 0xffffffffu;
 constexpr int MAX_EXTERNAL = 8;  // projections; the arguments of a kernel have to hold them
 
@@ -64,11 +63,15 @@ struct Arrays {  // typed views of a rollout
   __device__ uint8_t* flags(int64_t step) const { return rollout.flags + (delays + step) * elements; }
   template <typename Inbox>
   __device__ Inbox* inbox(int64_t step) const {
-    return static_cast<Inbox*>(rollout.inbox) + step % delays * elements * N_RECEPTORS;
+    return static_cast<Inbox*>(rollout.inbox) + slot(step) * elements * N_RECEPTORS;
   }
   __device__ Real* spike_gradient(int64_t step) const {
-    return static_cast<Real*>(rollout.spike_gradient) + (step + delays) % delays * elements;
+    return static_cast<Real*>(rollout.spike_gradient) + slot(step + delays) * elements;
   }
+  // 32 bits, because GPUs divide 64 bits in a hundred instructions.
+  __device__ int64_t slot(int64_t step) const { return uint32_t(step) % uint32_t(delays); }
+  __device__ int64_t neuron(int64_t element) const { return uint32_t(element) / uint32_t(batch); }
+  __device__ int64_t trial(int64_t element) const { return uint32_t(element) % uint32_t(batch); }
 };
 
 // The work of a grid, warp by warp: visit(item) for every warp's share of each list, one list after the other, so that
@@ -93,14 +96,14 @@ struct Piece {
   int32_t first, last;
 };
 
-__device__ inline int64_t pieces_of_row(const Connections& connections) {
-  return connections.longest_row > PIECE ? (connections.longest_row + PIECE - 1) / PIECE : 1;
+__device__ inline int32_t pieces_of_row(const Connections& connections) {
+  return connections.longest_row > PIECE ? (connections.longest_row - 1) / PIECE + 1 : 1;
 }
 
-__device__ inline Piece piece_of_row(const Connections& connections, int64_t row, int64_t piece) {
-  const int32_t first = connections.indptr[row];
-  const int64_t n_edges = connections.indptr[row + 1] - first, n_pieces = pieces_of_row(connections);
-  return {first + int32_t(n_edges * piece / n_pieces), first + int32_t(n_edges * (piece + 1) / n_pieces)};
+__device__ inline Piece piece_of_row(const Connections& connections, int64_t row, int32_t piece, int32_t n_pieces) {
+  const int32_t begin = connections.indptr[row], n_edges = connections.indptr[row + 1] - begin;
+  const int32_t size = (n_edges + n_pieces - 1) / n_pieces, first = piece * size, last = first + size;
+  return {begin + (first < n_edges ? first : n_edges), begin + (last < n_edges ? last : n_edges)};
 }
 
 // The same number, which the compiler cannot know to be the same: else it keeps the addresses of all loads for the stores,

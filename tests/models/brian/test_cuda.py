@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("brian2cuda", reason="Brian2CUDA is not installed (pip install 'twincortex[cuda]')")
 
+from twincortex.models import toolchain
 from twincortex.models.brian import cuda as cuda_module
 from twincortex.models.brian import simulate
 from twincortex.models.brian.cuda import cuda_toolchain
@@ -76,8 +77,9 @@ def test_the_makefile_asks_for_what_cuda_13_needs(sources):
 
 
 def test_what_is_missing_is_named(monkeypatch, circuit, tmp_path):
-    monkeypatch.setattr(cuda_module, "find_nvcc", lambda: None)
-    with pytest.raises(InputError, match=r"cannot be compiled here; missing: nvcc .*CUDA_HOME.*brian-cpp"):
+    for module in (cuda_module, toolchain):
+        monkeypatch.setattr(module, "find_nvcc", lambda: None)
+    with pytest.raises(InputError, match=r"missing here: nvcc .*CUDA_HOME.*brian"):
         simulate(circuit, {}, RUN, "cuda", root=tmp_path / "root")
     assert not (tmp_path / "root").exists()
 

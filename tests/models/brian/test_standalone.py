@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from twincortex.models import toolchain
 from twincortex.models.brian import simulate
-from twincortex.models.brian import targets as targets_module
 from twincortex.models.brian.plan import plan_network
 from twincortex.models.brian.project import Project, generate_project, open_project, project_name
 from twincortex.models.brian.standalone import run_project
@@ -209,8 +209,8 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, plan):
 
 
 def test_a_missing_compiler_is_named(monkeypatch, tmp_path, plan):
-    monkeypatch.setattr(targets_module, "find_compiler", lambda: None)
-    with pytest.raises(InputError, match=r"a C\+\+ compiler not found.*apt install g\+\+.*--engine brian"):
+    monkeypatch.setattr(toolchain, "find_compiler", lambda: None)
+    with pytest.raises(InputError, match=r"missing here: a C\+\+ compiler .*apt install g\+\+.*--engine brian"):
         simulate(CIRCUIT, INPUTS, RUN, "cpp", root=tmp_path / "root")
     assert not (tmp_path / "root").exists()
 

@@ -6,8 +6,8 @@ from twincortex.models.delays import rounded_delays, rounding_of_delays
 from twincortex.models.errors import InputError
 from twincortex.models.nest import edge_slices, open_circuit_folder
 from twincortex.models.nest.edge_slices import read_edge_slices, read_edge_types
-from twincortex.models.sonata_checksums import CHECKSUMS
-from twincortex.models.sonata_weights import write_weights
+from twincortex.models.sonata import write_weights
+from twincortex.models.sonata.checksums import CHECKSUMS
 
 from circuits import small_random_circuit
 

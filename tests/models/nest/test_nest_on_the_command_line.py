@@ -6,8 +6,8 @@ import pytest
 
 from twincortex.models.command_line import main
 from twincortex.models.recording import read_recording
-from twincortex.models.sonata_checksums import CHECKSUMS
-from twincortex.models.sonata_weights import write_weights
+from twincortex.models.sonata import write_weights
+from twincortex.models.sonata.checksums import CHECKSUMS
 from twincortex.models.toolchain import find_mpi_launcher, find_nest
 
 STEP_MEAN = ["--after-spike-current", "step_mean"]
