@@ -9,7 +9,7 @@ import torch
 from twincortex.models.circuit import sort_projection
 from twincortex.models.equations import EQUATION_SETS
 from twincortex.models.spikes import from_steps
-from twincortex.models.surrogate import GradientShaping
+from twincortex.models.surrogate import GradientShaping, State
 
 from circuits import small_random_circuit
 
@@ -103,8 +103,7 @@ class Case:
     def run(self, column, backward=True):
         """Run all rollouts; everything that comes out of it, as a dict of name -> tensor."""
         generator = torch.Generator().manual_seed(self.wiring.seed)
-        state = column.initial_state(self.batch)
-        start = state
+        state = start = self._start(column, generator)
         for tensor in (state.x, *state.history):
             tensor.requires_grad_(backward)
         rollouts = []
@@ -128,6 +127,20 @@ class Case:
             outcome |= {f"dL/d{name}": _gradient(weight) for name, weight in column.weights.items()}
             outcome |= {"dL/dx": _gradient(start.x), "dL/dhistory": torch.stack([*map(_gradient, start.history)])}
         return {name: tensor.detach() for name, tensor in outcome.items()}
+
+    def _start(self, column, generator):
+        """A state in which currents flow, some neurons are refractory and some spikes are on their way."""
+        state = column.initial_state(self.batch)
+
+        def draw(like):
+            return torch.rand(like.shape, generator=generator, dtype=torch.float64).to(like.dtype)
+
+        return State(
+            x=state.x + draw(state.x),
+            refractory=(torch.rand(state.refractory.shape, generator=generator) < 0.2) * 3,
+            history=tuple((draw(z) < 0.1).to(z.dtype) for z in state.history),
+            pending={},
+        )
 
     def inputs(self, column, n_steps, number=0):
         """Spikes of every source and trial; several in one step occur."""

@@ -23,8 +23,8 @@ def measure_bandwidth(settings):
     Returns
     -------
     dict
-        ``read_GB_per_s``: the faster of numpy and torch, best of the repeats; ``device_copy_GB_per_s`` of the GPU: bytes
-        read and written; None where no GPU is used.
+        ``read_GB_per_s``: the faster of numpy and torch, best of the repeats; ``device_copy_GB_per_s`` of the GPU:
+        bytes read and written; None where no GPU is used.
     """
     torch.set_num_threads(settings.threads)
     repeats = max(_LEAST_REPEATS, settings.repeats)

@@ -49,13 +49,14 @@ def main(task, folder):
 
 
 def _do(task, settings, folder):
-    # Only what a task needs is imported: torch changes how other libraries use threads, and takes memory.
+    # Only what a task needs is imported: what is set for torch would change how NEST's threads wait.
+    if task == "nest":
+        return _function("nest_engine", "measure_nest")(settings, folder)
+    import_module("twincortex.models.before_torch")
     if task == "prepare":
         return _function("preparation", "prepare")(settings, folder)
     if task == "bandwidth":
         return _function("bandwidth", "measure_bandwidth")(settings)
-    if task == "nest":
-        return _function("nest_engine", "measure_nest")(settings, folder)
     return _function("torch_engines", "measure_torch")(task, settings, folder)
 
 

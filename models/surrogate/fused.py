@@ -14,6 +14,7 @@ from twincortex.models.surrogate.kernel_model import generate_model
 from twincortex.models.surrogate.rollout_function import RolloutFunction
 from twincortex.models.surrogate.rollout_plan import RolloutPlan
 from twincortex.models.surrogate.spike_functions import scale_gradient
+from twincortex.models.surrogate.used_receptors import find_used_receptors
 
 _REAL = {torch.float32: "float", torch.float64: "double"}
 
@@ -60,7 +61,7 @@ class FusedColumn(Column):
         super().__init__(circuit, dt, equation_set, after_spike_current, **options)
         _check_options(self.dtype, reduced, segment_steps)
         device, model = torch.device(device), generate_model(self.propagators)
-        self._kernel_options = (model.header, _REAL[self.dtype], reduced, device.type)
+        self._kernel_options = (model.header, _REAL[self.dtype], reduced, _architecture(device))
         self.kernels = open_kernels(*self._kernel_options)
         self.reduced_dtype = torch.bfloat16 if reduced else self.dtype
         self.segment_steps = segment_steps
@@ -98,6 +99,10 @@ class FusedColumn(Column):
             "numbers": torch.from_numpy(model.numbers).to(self.dtype),
             "refractory_steps": torch.from_numpy(self.propagators.refractory_steps).int(),
         }
+        if device.type != "cpu":  # there memory is read sparingly; a processor reads all states at once
+            tables["used_receptors"] = find_used_receptors(
+                self.connections.values(), self.type_index, len(model.numbers), self.n_receptors
+            )
         return {name: table.to(device) for name, table in tables.items()}
 
     def prepare_kernels(self, arguments):
@@ -115,8 +120,7 @@ class FusedColumn(Column):
         if n_bytes > len(self._scratch):
             self._scratch = torch.empty(n_bytes, dtype=torch.uint8, device=self.device)
         arguments.scratch = self._scratch.data_ptr()
-        stream = torch.cuda.current_stream(self.device).cuda_stream if self.device.type == "cuda" else None
-        return KernelCalls(self.kernels, arguments, stream)
+        return KernelCalls(self.kernels, arguments, self.device)
 
     def _run(self, arrivals, n_steps, state, current, record_v):
         if current is not None:
@@ -146,3 +150,8 @@ def _check_options(dtype, reduced, segment_steps):
         raise InputError(f"reduced precision needs dtype float32; it is {dtype}.")
     if segment_steps is not None and segment_steps < 1:
         raise InputError(f"segment_steps {segment_steps}: expected at least 1, or None to keep all potentials.")
+
+
+def _architecture(device):
+    """Of a GPU, such as ``"sm_90"``; ``"cpu"`` of a processor."""
+    return "cpu" if device.type == "cpu" else "sm_{}{}".format(*torch.cuda.get_device_capability(device))

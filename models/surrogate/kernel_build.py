@@ -10,13 +10,15 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
+import torch
+
 from twincortex.models.errors import TwinCortexError
 from twincortex.models.surrogate.kernel_cache import CACHE_VARIABLE, cached_library
 from twincortex.models.surrogate.rollout_arguments import RolloutArguments
 from twincortex.models.toolchain import find_compiler, find_nvcc, run_quietly
 
 HEADERS = {
-    "cpu.cpp": ("rollout.h", "column_step.h", "threads.h"),
+    "cpu.cpp": ("rollout.h", "column_step.h", "precision.h", "threads.h"),
     "cuda.cu": (
         *("rollout.h", "column_step.h", "precision.h"),
         *("cuda_rollout.cuh", "cuda_forward.cuh", "cuda_backward.cuh", "cuda_graphs.cuh"),
@@ -112,25 +114,33 @@ class KernelCalls:
     ----------
     kernels : Kernels
     arguments : RolloutArguments
-    stream : int or None
-        CUDA stream.
+    device : torch.device
+        On a GPU the kernels run on its current stream.
     """
 
     kernels: Kernels
     arguments: RolloutArguments
-    stream: int | None
+    device: torch.device
 
     def deliver_history(self, step):
         """Deliver the spikes of the steps before ``step`` that arrive in it or later."""
-        self.kernels.call("deliver_history", ctypes.byref(self.arguments), step, self.stream)
+        self._call("deliver_history", step)
 
     def forward(self, first, last):
         """Advance by the steps ``first <= n < last``."""
-        self.kernels.call("forward", ctypes.byref(self.arguments), first, last, self.stream)
+        self._call("forward", first, last)
 
     def backward(self, first, last):
         """Take the adjoint back through the steps ``first <= n < last``."""
-        self.kernels.call("backward", ctypes.byref(self.arguments), first, last, self.stream)
+        self._call("backward", first, last)
+
+    def _call(self, name, *steps):
+        if self.device.type == "cpu":
+            self.kernels.call(name, ctypes.byref(self.arguments), *steps, None)
+            return
+        with torch.cuda.device(self.device):
+            stream = torch.cuda.current_stream().cuda_stream
+            self.kernels.call(name, ctypes.byref(self.arguments), *steps, stream)
 
 
 @cache
@@ -146,7 +156,7 @@ def open_kernels(header, real, reduced=False, device="cpu"):
     reduced : bool
         Weights and delta as bfloat16 in the backward gather.
     device : str
-        ``"cpu"`` or ``"cuda"``.
+        ``"cpu"``, or the architecture of a GPU, such as ``"sm_90"``.
 
     Returns
     -------
@@ -158,11 +168,11 @@ def open_kernels(header, real, reduced=False, device="cpu"):
         No compiler, or it fails.
     """
     source = KernelSource(
-        file="cuda.cu" if device == "cuda" else "cpu.cpp",
+        file="cpu.cpp" if device == "cpu" else "cuda.cu",
         header=header,
         real=real,
         reduced=reduced,
-        command=_cuda_command() if device == "cuda" else _cpu_command(),
+        command=_cpu_command() if device == "cpu" else _cuda_command(device),
     )
     return Kernels(compiled(source))
 
@@ -182,11 +192,11 @@ def _cpu_command():
     return (compiler, *CPU_FLAGS)
 
 
-def _cuda_command():
+def _cuda_command(architecture):
     nvcc = find_nvcc()
     if nvcc is None:
         raise KernelError("the fused engine on a GPU needs nvcc (the CUDA toolkit). Install it or set CUDA_HOME.")
-    return (nvcc, *CUDA_FLAGS, "-arch=native")
+    return (nvcc, *CUDA_FLAGS, f"-arch={architecture}")
 
 
 def compiled(source):

@@ -4,34 +4,10 @@
 #include <cstring>
 #include <type_traits>
 
-#include "column_step.h"
+#include "precision.h"
 #include "threads.h"
 
 namespace {
-
-// bfloat16: a float without its lower 16 bits.
-struct BFloat16 {
-  uint16_t bits;
-  BFloat16() = default;
-  BFloat16(float value) {
-    uint32_t all;
-    std::memcpy(&all, &value, 4);
-    bits = uint16_t((all + 0x7fff + ((all >> 16) & 1)) >> 16);  // to nearest, ties to even
-  }
-  operator float() const {
-    const uint32_t all = uint32_t(bits) << 16;
-    float value;
-    std::memcpy(&value, &all, 4);
-    return value;
-  }
-};
-
-#ifdef REDUCED_PRECISION
-using Reduced = BFloat16;
-#else
-using Reduced = REAL;
-#endif
-using Real = REAL;
 
 struct Arrays {  // typed views of a rollout
   const Rollout& rollout;

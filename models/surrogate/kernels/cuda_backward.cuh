@@ -27,23 +27,23 @@ __global__ void __launch_bounds__(STATE_BLOCK, STATE_BLOCKS) retreat(Scratch* sc
   const Arrays of(rollout);
   const int64_t step = scratch->progress.step - offset, e = int64_t(blockIdx.x) * STATE_BLOCK + threadIdx.x;
   if (e >= of.elements) return;
-  const int32_t type = rollout.type_index[of.neuron(e)];
-  const uint32_t used = rollout.used_receptors ? rollout.used_receptors[type] : ~0u;
+  const int32_t type = global(rollout.type_index)[of.neuron(e)];
+  const uint32_t used = rollout.used_receptors ? global(rollout.used_receptors)[type] : ~0u;
   const Real* p = of.numbers(type);
   const int64_t now = step * of.elements + e;
-  const Real *z_gradient = static_cast<const Real*>(rollout.z_gradient),
-             *v_gradient = static_cast<const Real*>(rollout.v_gradient);
-  Real *gradient = of.spike_gradient(step) + e, *adjoint = static_cast<Real*>(rollout.adjoint) + e;
+  const Real *z_gradient = global<const Real>(rollout.z_gradient),
+             *v_gradient = global<const Real>(rollout.v_gradient);
+  Real *gradient = of.spike_gradient(step) + e, *adjoint = global<Real>(rollout.adjoint) + e;
   const uint8_t flag = of.flags(step)[e];
   const Real spike_gradient = *gradient * Real(rollout.recurrent_factor) + (z_gradient ? z_gradient[now] : Real(0));
-  const Real slope = potential_gradient(p, rollout, flag, static_cast<const Real*>(rollout.v)[now], spike_gradient,
+  const Real slope = potential_gradient(p, rollout, flag, global<const Real>(rollout.v)[now], spike_gradient,
                                         v_gradient ? v_gradient[now] : Real(0));
   States<Real> state = load(adjoint, of.elements, used);
   Receptors<Real> to_inbox;
   step_adjoint(p, flag, slope, Real(rollout.voltage_factor), state, to_inbox);
   store(state, adjoint, forgotten(of.elements), used);
   *gradient = 0;
-  give_delta(to_inbox, static_cast<Reduced*>(rollout.delta), of, e, used);
+  give_delta(to_inbox, global<Reduced>(rollout.delta), of, e, used);
 }
 
 // Some trials of a gather: a lane sums Width neighbouring trials, Lanes lanes share a connection, and the 32/Lanes groups
@@ -103,7 +103,7 @@ struct Gather {
       const int64_t trial = block + lane % Lanes * Width;
       const bool inside = trial < batch;
       Real sums[Width] = {};
-      sum_row(connections.target + first, static_cast<const Reduced*>(connections.reduced) + first, n_edges,
+      sum_row(global(connections.target) + first, global<const Reduced>(connections.reduced) + first, n_edges,
               delta + trial, batch, inside, sums);
       if (lane < Lanes && inside)
         for (int i = 0; i < Width; ++i) gradient[trial + i] += sums[i];
@@ -114,13 +114,13 @@ struct Gather {
 // dL/dw += delta over a row, for the trials in which its source spiked. One warp has the row, so nobody else adds here.
 __device__ inline void add_weight_gradient(const Connections& connections, int32_t first, int32_t last,
                                            const uint8_t* flags, const Reduced* delta, int64_t batch) {
-  Real* gradient = static_cast<Real*>(connections.weight_gradient);
+  Real* gradient = global<Real>(connections.weight_gradient);
   for (int64_t block = 0; block < batch; block += WARP) {
     const int64_t trial = block + lane_of_thread();
     const unsigned spiked = __ballot_sync(ALL_LANES, trial < batch && flags[trial] & SPIKED);
     if (!spiked) continue;
     for (int32_t edge = first + lane_of_thread(); edge < last; edge += WARP) {
-      const Reduced* of_trials = delta + connections.target[edge] * batch + block;
+      const Reduced* of_trials = delta + global(connections.target)[edge] * batch + block;
       Real sum = 0;
       for (unsigned left = spiked; left; left &= left - 1) sum += Real(of_trials[__ffs(left) - 1]);
       gradient[edge] += sum;
@@ -133,16 +133,16 @@ __device__ inline void add_weight_gradient(const Connections& connections, int32
 __device__ inline void add_external_gradient(const Connections& connections, const Events& events, int64_t event,
                                              int64_t first, int64_t last, Piece piece, const Reduced* delta,
                                              int64_t batch) {
-  const int32_t row = events.row[event];
-  if (event > first && events.row[event - 1] == row) return;
+  const int32_t *rows = global(events.row), row = rows[event];
+  if (event > first && rows[event - 1] == row) return;
   int64_t end = event + 1;
-  while (end < last && events.row[end] == row) ++end;
+  while (end < last && rows[end] == row) ++end;
   for (int32_t edge = piece.first + lane_of_thread(); edge < piece.last; edge += WARP) {
-    const Reduced* of_trials = delta + connections.target[edge] * batch;
+    const Reduced* of_trials = delta + global(connections.target)[edge] * batch;
     Real sum = 0;
     for (int64_t one = event; one < end; ++one)
-      sum += static_cast<const Real*>(events.count)[one] * Real(of_trials[events.trial[one]]);
-    atomicAdd(static_cast<Real*>(connections.weight_gradient) + edge, sum);
+      sum += global<const Real>(events.count)[one] * Real(of_trials[global(events.trial)[one]]);
+    atomicAdd(global<Real>(connections.weight_gradient) + edge, sum);
   }
 }
 
@@ -151,14 +151,14 @@ __device__ inline void gather_external(const Context& context, int64_t step, con
     const Connections& connections = context.external[source];
     if (!connections.weight_gradient) continue;
     const Events& events = context.events[source];
-    const int64_t first = events.bounds[step], last = events.bounds[step + 1];
+    const int64_t *bounds = global(events.bounds), first = bounds[step], last = bounds[step + 1];
     const int32_t n_pieces = pieces_of_row(connections);
     for (int32_t number = 0; number < n_pieces; ++number)
       share.visit(last - first, [&](int64_t item) {
         const int64_t event = first + item;
         add_external_gradient(connections, events, event, first, last,
-                              piece_of_row(connections, events.row[event], number, n_pieces),
-                              static_cast<const Reduced*>(of.rollout.delta), of.batch);
+                              piece_of_row(connections, global(events.row)[event], number, n_pieces),
+                              global<const Reduced>(of.rollout.delta), of.batch);
       });
   }
 }
@@ -170,13 +170,14 @@ __global__ void __launch_bounds__(BLOCK, GATHER_BLOCKS) gather(const Scratch* __
   const Arrays of(context.rollout);
   const int64_t step = scratch->progress.step - offset;
   const Connections& connections = context.rollout.recurrent;
-  const Reduced* delta = static_cast<const Reduced*>(context.rollout.delta);
+  const Reduced* delta = global<const Reduced>(context.rollout.delta);
   WarpShare share;
   gather_external(context, step, of, share);
   share.visit(of.n, [&](int64_t source) {
-    int32_t first = connections.indptr[source * of.delays];
+    const int32_t* indptr = global(connections.indptr);
+    int32_t first = indptr[source * of.delays];
     for (int64_t delay = 1; delay <= of.delays; ++delay) {
-      const int32_t last = connections.indptr[source * of.delays + delay];
+      const int32_t last = indptr[source * of.delays + delay];
       if (last == first) continue;
       Gather<Width, Lanes>::gather_row(connections, first, last - first, delta, of.batch,
                                        of.spike_gradient(step - delay) + source * of.batch);

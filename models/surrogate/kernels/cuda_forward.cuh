@@ -23,22 +23,23 @@ template <typename Inbox>
 __device__ bool advance_element(const Arrays& of, int64_t step, int64_t e) {
   const Rollout& rollout = of.rollout;
   const int64_t neuron = of.neuron(e), elements = of.elements;
-  const int32_t type = rollout.type_index[neuron];
-  const uint32_t used = rollout.used_receptors ? rollout.used_receptors[type] : ~0u;
-  Real* x = static_cast<Real*>(rollout.x) + e;
+  const int32_t type = global(rollout.type_index)[neuron];
+  const uint32_t used = rollout.used_receptors ? global(rollout.used_receptors)[type] : ~0u;
+  Real* x = global<Real>(rollout.x) + e;
   if (CURRENT_STATE >= 0 && rollout.current)
-    x[CURRENT_STATE * elements] = static_cast<const Real*>(rollout.current)[step * of.n + neuron];
+    x[CURRENT_STATE * elements] = global<const Real>(rollout.current)[step * of.n + neuron];
   States<Real> state = load(x, elements, used);
   const Receptors<Real> arrived = take_arrivals(of.inbox<Inbox>(step) + e, elements, used);
-  const int32_t left = rollout.refractory[e];
+  int32_t* refractory = global(rollout.refractory);
+  const int32_t left = refractory[e];
   const bool held = left > 0;
   Real potential;
   const bool spiked = step_forward(of.numbers(type), held, arrived, state, potential);
   store(state, x, forgotten(elements), used);
-  if (spiked || held) rollout.refractory[e] = spiked ? rollout.refractory_steps[type] : left - 1;
-  static_cast<Real*>(rollout.v)[step * elements + e] = potential;
+  if (spiked || held) refractory[e] = spiked ? global(rollout.refractory_steps)[type] : left - 1;
+  global<Real>(rollout.v)[step * elements + e] = potential;
   of.flags(step)[e] = uint8_t(spiked ? SPIKED : 0) | uint8_t(held ? HELD : 0);
-  if (rollout.z) static_cast<Real*>(rollout.z)[step * elements + e] = Real(spiked);
+  if (rollout.z) global<Real>(rollout.z)[step * elements + e] = Real(spiked);
   return spiked;
 }
 
@@ -54,10 +55,10 @@ __global__ void __launch_bounds__(STATE_BLOCK, STATE_BLOCKS) advance(Scratch* sc
 template <typename Inbox, typename Weight>
 __device__ void deliver_piece(const Connections& connections, Piece piece, Real count, const Arrays& of, int64_t trial,
                               Inbox* inbox) {
-  const Weight* weight = static_cast<const Weight*>(connections.weight);
+  const Weight* weight = global<const Weight>(connections.weight);
 #pragma unroll 4
   for (int32_t edge = piece.first + lane_of_thread(); edge < piece.last; edge += WARP) {
-    const uint32_t target = __ldg(connections.target + edge);
+    const uint32_t target = __ldg(global(connections.target) + edge);
     const int64_t post = target / N_RECEPTORS, receptor = target % N_RECEPTORS;
     add_to_inbox(inbox + (receptor * of.n + post) * of.batch + trial, Real(__ldg(weight + edge)) * count);
   }
@@ -91,13 +92,13 @@ __device__ void deliver_external(const Context& context, const Arrays& of, int64
   for (int source = 0; source < of.rollout.n_external; ++source) {
     const Connections& connections = context.external[source];
     const Events& events = context.events[source];
-    const int64_t first = events.bounds[step], n_events = events.bounds[step + 1] - first;
+    const int64_t *bounds = global(events.bounds), first = bounds[step], n_events = bounds[step + 1] - first;
     const int32_t n_pieces = pieces_of_row(connections);
     for (int32_t number = 0; number < n_pieces; ++number)
       share.visit(n_events, [&](int64_t item) {
         const int64_t event = first + item;
-        const Piece piece = piece_of_row(connections, events.row[event], number, n_pieces);
-        deliver_piece(connections, piece, static_cast<const Real*>(events.count)[event], of, events.trial[event],
+        const Piece piece = piece_of_row(connections, global(events.row)[event], number, n_pieces);
+        deliver_piece(connections, piece, global<const Real>(events.count)[event], of, global(events.trial)[event],
                       of.inbox<Inbox>(step));
       });
   }
@@ -106,10 +107,10 @@ __device__ void deliver_external(const Context& context, const Arrays& of, int64
 __device__ inline void record(const Arrays& of, int64_t step) {
   const Rollout& rollout = of.rollout;
   const int64_t n_recorded = rollout.n_recorded * of.batch;  // elements
-  const Real* v = static_cast<const Real*>(rollout.x) + MEMBRANE_STATE * of.elements;
+  const Real* v = global<const Real>(rollout.x) + MEMBRANE_STATE * of.elements;
   for (int64_t i = int64_t(blockIdx.x) * BLOCK + threadIdx.x; i < n_recorded; i += int64_t(gridDim.x) * BLOCK)
-    static_cast<Real*>(rollout.v_recorded)[step * n_recorded + i] =
-        v[rollout.recorded[of.neuron(i)] * of.batch + of.trial(i)];
+    global<Real>(rollout.v_recorded)[step * n_recorded + i] =
+        v[global(rollout.recorded)[of.neuron(i)] * of.batch + of.trial(i)];
 }
 
 // After advance: deliver the spikes of a step and what arrives from outside in the next. (In the step before the first

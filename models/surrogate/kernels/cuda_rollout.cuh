@@ -52,21 +52,34 @@ __device__ inline void add_to_inbox(FixedPoint* slot, Real value) {
   atomicAdd(reinterpret_cast<unsigned long long*>(slot), static_cast<unsigned long long>(units));
 }
 
+// An array of the arguments: in global memory, which the compiler cannot know of addresses that it reads from memory.
+template <typename T, typename Pointer>
+__device__ T* global(Pointer* array) {
+#ifdef __CUDA_ARCH__
+  __builtin_assume(__isGlobal(array));
+#endif
+  return static_cast<T*>(array);
+}
+template <typename T>
+__device__ T* global(T* array) {
+  return global<T, T>(array);
+}
+
 struct Arrays {  // typed views of a rollout
   const Rollout& rollout;
   const int64_t n, batch, elements, delays;
   __device__ explicit Arrays(const Rollout& r)
       : rollout(r), n(r.n_neurons), batch(r.batch), elements(n * batch), delays(r.recurrent.max_delay) {}
   __device__ const Real* numbers(int64_t type) const {
-    return static_cast<const Real*>(rollout.numbers) + type * N_NUMBERS;
+    return global<const Real>(rollout.numbers) + type * N_NUMBERS;
   }
-  __device__ uint8_t* flags(int64_t step) const { return rollout.flags + (delays + step) * elements; }
+  __device__ uint8_t* flags(int64_t step) const { return global(rollout.flags) + (delays + step) * elements; }
   template <typename Inbox>
   __device__ Inbox* inbox(int64_t step) const {
-    return static_cast<Inbox*>(rollout.inbox) + slot(step) * elements * N_RECEPTORS;
+    return global<Inbox>(rollout.inbox) + slot(step) * elements * N_RECEPTORS;
   }
   __device__ Real* spike_gradient(int64_t step) const {
-    return static_cast<Real*>(rollout.spike_gradient) + slot(step + delays) * elements;
+    return global<Real>(rollout.spike_gradient) + slot(step + delays) * elements;
   }
   // 32 bits, because GPUs divide 64 bits in a hundred instructions.
   __device__ int64_t slot(int64_t step) const { return uint32_t(step) % uint32_t(delays); }
@@ -101,7 +114,8 @@ __device__ inline int32_t pieces_of_row(const Connections& connections) {
 }
 
 __device__ inline Piece piece_of_row(const Connections& connections, int64_t row, int32_t piece, int32_t n_pieces) {
-  const int32_t begin = connections.indptr[row], n_edges = connections.indptr[row + 1] - begin;
+  const int32_t* indptr = global(connections.indptr);
+  const int32_t begin = indptr[row], n_edges = indptr[row + 1] - begin;
   const int32_t size = (n_edges + n_pieces - 1) / n_pieces, first = piece * size, last = first + size;
   return {begin + (first < n_edges ? first : n_edges), begin + (last < n_edges ? last : n_edges)};
 }
