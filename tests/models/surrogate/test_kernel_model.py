@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from twincortex.models.equations import EQUATION_SETS, lif_exponential
 from twincortex.models.propagators import compute_propagators
 from twincortex.models.surrogate import FusedColumn, ReferenceColumn
 from twincortex.models.surrogate.kernel_model import generate_model
+from twincortex.models.surrogate.used_receptors import find_used_receptors
 
 CIRCUIT = Wiring(n=9).circuit()
 
@@ -104,3 +106,11 @@ def test_more_receptors_than_a_word_has_bits():
         with torch.no_grad():
             potentials.append(column(Case(batch=1).inputs(column, 20), 20).v.numpy())
     np.testing.assert_allclose(*potentials, rtol=0, atol=1e-11)  # mV; see test_fused.py
+
+
+@pytest.mark.parametrize(("receptors", "bits"), [([], 0), ([0, 3], 9), ([31], -(2**31)), ([1, 34], -1)])
+def test_a_cell_model_uses_the_receptors_onto_which_any_of_its_neurons_has_connections(receptors, bits):
+    target = torch.tensor([2 * 35 + receptor for receptor in receptors], dtype=torch.int32)
+    type_index = torch.tensor([0, 1, 1])
+    used = find_used_receptors([SimpleNamespace(target=target)], type_index, n_models=2, n_receptors=35)
+    assert used.tolist() == [0, bits]
