@@ -186,8 +186,8 @@ class Column(nn.Module):
 
     def _count_trials(self, inputs, state):
         for source, trains in inputs.items():
-            if f"{source}_to_v1" not in self.connections:
-                known = [name.removesuffix("_to_v1") for name in self.connections if name != RECURRENT]
+            known = [name.removesuffix("_to_v1") for name in self.connections if name != RECURRENT]
+            if source not in known:
                 raise InputError(f"inputs name the source {source!r}; {near_name_hint(source, known)}.")
             n_units = self.connections[f"{source}_to_v1"].n_sources
             other = [trial for trial, one in enumerate(trains) if one.n_units != n_units]

@@ -34,8 +34,9 @@ class FusedColumn(Column):
         Weights and gradients of the inboxes as bfloat16 in the backward pass (float32 only): less memory traffic, and
         an error of dL/dw of some tenths of a percent. Spikes stay as they are.
     segment_steps : int, optional
-        Keep the potentials of no more than so many steps for the backward pass, which then computes them once more.
-        Default: keep all.
+        Keep the potentials of no more than so many steps for the backward pass, which then computes them once more
+        from the S states at the start of each segment. Saves memory only where T is much longer than S and nobody
+        keeps ``Rollout.v``; sqrt(S T) steps need least. Default: keep all.
     **options
         shaping, dtype, trained of Column.
 
