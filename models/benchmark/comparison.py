@@ -23,19 +23,20 @@ def rates_of(engine, facts, settings):
     Returns
     -------
     dict
-        Firing rate; recurrent connections times steps times trials per second; what the backward gather reads, if it
-        took all of the backward pass.
+        Firing rate; recurrent connections times steps times trials per second; what the backward gather reads, on
+        engines that do not tell its time as if it took all of the backward pass.
     """
     n_connections, trials = facts["connections"]["v1_to_v1"], engine.get("trials", settings.batch)
     connection_steps = n_connections * settings.n_steps
     backward = engine["backward"] and engine["backward"]["median"]
+    gather = engine.get("gather_seconds") or backward
     return {
         "rate_Hz": engine["spikes"] / (facts["neurons"] * trials * settings.duration * 1e-3),
         "connection_steps_per_s": {
             "forward": connection_steps * trials / engine["forward"]["median"],
             "backward": connection_steps * trials / backward if backward else None,
         },
-        "gather_GB_per_s": GATHER_BYTES * connection_steps / backward / 1e9 if backward else None,
+        "gather_GB_per_s": GATHER_BYTES * connection_steps / gather / 1e9 if gather else None,
     }
 
 

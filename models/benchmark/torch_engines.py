@@ -41,11 +41,13 @@ def measure_torch(name, settings, folder):
     gradients = None if settings.forward_only else _random_gradients(circuit.n_neurons, settings)
     memory_before = memory_now()
     column, made = time_call(lambda: _make_column(name, circuit, settings))
-    laps = []
+    laps, gathers = [], []
     for _ in range(1 + settings.repeats):
         column.zero_grad()
+        column.gather_seconds = torch.zeros(1, dtype=torch.float64)
         rollout, forward, backward = _run_once(column, inputs, settings, gradients)
         laps.append((forward, backward))
+        gathers.append(float(column.gather_seconds))
         spikes = torch.nonzero(rollout.spikes).numpy(force=True).astype(np.int32)
         del rollout
     found = {"spikes": spikes}
@@ -59,6 +61,7 @@ def measure_torch(name, settings, folder):
         "forward": _summary(forward),
         "backward": _summary(backward) if gradients else None,
         "total": _summary(forward, backward) if gradients else _summary(forward),
+        "gather_seconds": float(np.median(gathers[1:])) or None,
         "spikes": len(spikes),
         **_memory(column, memory_before),
     }

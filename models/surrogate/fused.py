@@ -40,6 +40,11 @@ class FusedColumn(Column):
     **options
         shaping, dtype, trained of Column.
 
+    Attributes
+    ----------
+    gather_seconds : (1,) float64 tensor or None
+        Wall time of the backward gather is added to it, on the CPU.
+
     Raises
     ------
     KernelError
@@ -66,6 +71,7 @@ class FusedColumn(Column):
         self.kernels = open_kernels(*self._kernel_options)
         self.reduced_dtype = torch.bfloat16 if reduced else self.dtype
         self.segment_steps = segment_steps
+        self.gather_seconds = None
         self._place_on(device)
         self.tables = self._tables(model, device)
         self._scratch = torch.empty(0, dtype=torch.uint8, device=device)

@@ -44,5 +44,6 @@ class RolloutArguments(ctypes.Structure):
         *((name, c_void_p) for name in ("z_gradient", "v_gradient", "adjoint", "delta", "spike_gradient")),
         ("surrogate", c_int32),
         *((name, c_double) for name in ("width", "gain", "recurrent_factor", "voltage_factor")),
+        ("gather_seconds", c_void_p),
         ("scratch", c_void_p),
     )

@@ -64,7 +64,7 @@ class RolloutFunction(torch.autograd.Function):
         delta = plan.empty(n, column.n_receptors, batch, dtype=column.reduced_dtype)
         spike_gradient = plan.empty(depth, n, batch).zero_()
         point(arguments, flags=flags, v=v, z_gradient=z_gradient, v_gradient=v_gradient, adjoint=adjoint, delta=delta)
-        point(arguments, spike_gradient=spike_gradient)
+        point(arguments, spike_gradient=spike_gradient, gather_seconds=column.gather_seconds)
         point(arguments.recurrent, reduced=reduced)
         if ctx.needs_input_grad[1]:
             arguments.used_receptors = None  # dL/dx of a receptor without connections is asked for too

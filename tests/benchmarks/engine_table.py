@@ -29,7 +29,9 @@ CASES = {"batch 1": (1, TRAINED), "batch 4": (4, TRAINED), "forward": (1, FORWAR
 
 # (size, case): value of the row: at least (>) or at most (<) a bound.
 BOUNDS = {
-    ("5k", "batch 4"): {"speedup": (">", 4.0), "seconds": ("<", 1.8), "memory_ratio": (">", 4.0), "gather": (">", 0.5)},
+    # With one trial the gather is the connections' own bytes; with four, delta of other trials comes on top.
+    ("5k", "batch 1"): {"gather": (">", 0.5)},
+    ("5k", "batch 4"): {"speedup": (">", 4.0), "seconds": ("<", 1.8), "memory_ratio": (">", 4.0)},
     ("20k", "batch 4"): {"seconds": ("<", 10.0)},
     ("5k", "forward"): {"nest_ratio": (">", 2.0)},
 }

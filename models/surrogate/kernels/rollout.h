@@ -63,6 +63,7 @@ struct Rollout {
   int32_t surrogate;        // a Surrogate of column_step.h
   double width, gain, recurrent_factor, voltage_factor;
 
+  double* gather_seconds;   // wall time of the backward gather is added; null where nobody asks; not on GPUs
   void* scratch;            // scratch_bytes(rollout) bytes
 };
 
