@@ -6,7 +6,7 @@ by themselves, and bytes for each connection, neuron and neuron-step. All of the
 could not be measured says so.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from twincortex.models.toolchain import count_processors
 
@@ -101,9 +101,10 @@ class EngineBytes:
     recorded: float = 32
 
 
-# The engine reads the connections in the memory of the circuit; 1 byte to find the delays. A neuron: propagators of
-# GLIF3 with 8 receptors as two sparse matrices, 105 entries of 12 bytes each, and their making.
-_TORCH = EngineBytes(490 * MB, connection=1, neuron=5_300, input_spike=150, recorded=25)
+# The engines read the connections in the memory of the circuit; 1 byte to find the delays. In the reference engine a
+# neuron has propagators as two sparse matrices: GLIF3 with 8 receptors has 105 entries of 12 bytes each, and their making.
+_TORCH = EngineBytes(410 * MB, connection=1, neuron=500, input_spike=50, recorded=25)
+_TORCH_REFERENCE = EngineBytes(490 * MB, connection=1, neuron=5_300, input_spike=150, recorded=25)
 # Endpoints 8, weight 8, delay 8 or index by delay, and Brian2's queues and lists of synapses by source.
 _BRIAN = EngineBytes(275 * MB, connection=51, neuron=0)
 _BRIAN_MANY = EngineBytes(275 * MB, connection=34, neuron=0)
@@ -128,11 +129,14 @@ _TRAINING_PROCESS = 1000 * MB
 # Weight, gradient, two moments of Adam, initial distribution; for a moment sorting for the loss and summing gradients.
 _TRAINING_CONNECTION, _TRAINING_CONNECTION_AT_WORK = 22, 38
 _TRAINING_NEURON = 8_000
-# What backpropagation keeps of every step, and what the losses make of it. Tensors of 2 MB and more are aligned to
-# pages (before_torch.py); where the states of a step are smaller, glibc's heap keeps gaps between what is kept.
+# Of every neuron in every step: spikes, potential and flags, their gradients, and what the losses make of them.
+_TRAINING_STEP, _TORCH_STEP = 30, 25
+_DELAYS = 3  # ms, the longest of our columns
+# Of the reference engine, whose backpropagation keeps all states. Tensors of 2 MB and more are aligned to pages
+# (before_torch.py); where the states of a step are smaller, glibc's heap keeps gaps between what is kept.
 _PAGED = 2 * MB
-_TRAINING_STEP, _TRAINING_STEP_IN_HEAP = 215, 900
-_TORCH_STEP, _TORCH_STEP_IN_HEAP = 35, 150
+_REFERENCE_TRAINING_STEP, _REFERENCE_TRAINING_STEP_IN_HEAP = 215, 900
+_REFERENCE_STEP, _REFERENCE_STEP_IN_HEAP = 35, 150
 
 # Building: candidates of a block, sorting by source, and one projection being written.
 _BUILDING = EngineBytes(310 * MB, connection=13, neuron=0)
@@ -177,7 +181,7 @@ def simulation_memory(engine, circuit, run):
     Parameters
     ----------
     engine : str
-        ``"torch"``, ``"brian"``, ``"brian-cpp"``, ``"brian-cuda"`` or ``"nest"``; brian-cuda without the GPU's memory.
+        One of ENGINES; torch-cuda and brian-cuda without the GPU's memory.
     circuit : CircuitCounts
     run : RunCounts
 
@@ -203,7 +207,7 @@ def gpu_memory(circuit, run):
     return _sum(_CUDA_DEVICE, circuit, run)
 
 
-def training_memory(circuit, trained, batch, n_steps, held_out=0):
+def training_memory(circuit, trained, batch, n_steps, held_out=0, engine="fused"):
     """Forecast the memory of ``training/train.py``.
 
     Parameters
@@ -217,20 +221,23 @@ def training_memory(circuit, trained, batch, n_steps, held_out=0):
         Of the longest rollout.
     held_out : float [bytes]
         What the test after the updates adds to what they leave (`held_out_memory`).
+    engine : str
+        ``"fused"`` or ``"reference"``.
 
     Returns
     -------
     float [bytes]
     """
     n_trained = sum(circuit.n_edges.get(name, 0) for name in trained)
-    kept = _TRAINING_STEP if _is_paged(circuit, batch, 4) else _TRAINING_STEP_IN_HEAP
+    kept = _TRAINING_STEP
+    if engine == "reference":
+        kept = _REFERENCE_TRAINING_STEP if _is_paged(circuit, batch, 4) else _REFERENCE_TRAINING_STEP_IN_HEAP
     return (
         _TRAINING_PROCESS
         + circuit.circuit_bytes
         + _TRAINING_CONNECTION * n_trained
-        + max(_TRAINING_CONNECTION_AT_WORK * n_trained, held_out)
+        + max(_TRAINING_CONNECTION_AT_WORK * n_trained + kept * circuit.n_neurons * batch * n_steps, held_out)
         + _TRAINING_NEURON * circuit.n_neurons
-        + kept * circuit.n_neurons * batch * n_steps
     )
 
 
@@ -296,12 +303,22 @@ def _is_paged(circuit, batch, number_bytes):
     return circuit.n_states * circuit.n_neurons * batch * number_bytes >= _PAGED
 
 
-def _torch(circuit, run):
-    kept = _TORCH_STEP if _is_paged(circuit, run.batch, 8) else _TORCH_STEP_IN_HEAP
+def _steps_at_once(circuit, run):
+    """Neurons times trials times steps that the torch engines simulate before they look at the spikes."""
     neurons = circuit.n_neurons * run.batch
-    states = 4 * 8 * circuit.n_states * neurons  # before and after integration, delivery and reset
-    steps = min(run.n_steps * neurons, max(NEURON_STEPS_AT_ONCE, neurons))
-    return _sum(_TORCH, circuit, run) + circuit.circuit_bytes + states + kept * steps
+    return min(run.n_steps * neurons, max(NEURON_STEPS_AT_ONCE, neurons))
+
+
+def _torch(circuit, run):
+    per_trial = 8 * (2 * circuit.n_states + _DELAYS * circuit.n_receptors)  # states before and after, inboxes
+    states = per_trial * circuit.n_neurons * run.batch
+    return _sum(_TORCH, circuit, run) + circuit.circuit_bytes + states + _TORCH_STEP * _steps_at_once(circuit, run)
+
+
+def _torch_reference(circuit, run):
+    kept = _REFERENCE_STEP if _is_paged(circuit, run.batch, 8) else _REFERENCE_STEP_IN_HEAP
+    states = 4 * 8 * circuit.n_states * circuit.n_neurons * run.batch  # and after integration, and after delivery
+    return _sum(_TORCH_REFERENCE, circuit, run) + circuit.circuit_bytes + states + kept * _steps_at_once(circuit, run)
 
 
 def _brian(circuit, run):
@@ -310,9 +327,9 @@ def _brian(circuit, run):
 
 
 def _standalone(circuit, run, program, compiler):
-    waits = _sum(_CPP_WAITS, circuit, run)
-    compilers = compiler * min(count_processors(), _LARGE_FILES)
-    at_once = [_sum(_CPP_GENERATES, circuit, run), waits + compilers, waits + _sum(program, circuit, run)]
+    waits, compilers = _sum(_CPP_WAITS, circuit, run), compiler * min(count_processors(), _LARGE_FILES)
+    compiles = _sum(_CPP_WAITS, circuit, replace(run, n_recorded=0)) + compilers
+    at_once = [_sum(_CPP_GENERATES, circuit, run), compiles, waits + _sum(program, circuit, run)]
     return circuit.circuit_bytes + max(at_once)
 
 
@@ -324,7 +341,7 @@ def _nest(circuit, run):
 _SIMULATIONS = {
     "torch": _torch,
     "torch-cuda": _torch,
-    "torch-reference": _torch,
+    "torch-reference": _torch_reference,
     "brian": _brian,
     "brian-cpp": lambda circuit, run: _standalone(circuit, run, _CPP_PROGRAM, _COMPILER),
     "brian-cuda": lambda circuit, run: _standalone(circuit, run, _CUDA_PROGRAM, _CUDA_COMPILER),

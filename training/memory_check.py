@@ -54,6 +54,7 @@ def memory_of(circuit, config, batch):
         batch,
         round(_longest(protocol) / protocol.dt),
         held_out_memory(validation.engine, circuit, run),
+        config.engine,
     )
 
 
