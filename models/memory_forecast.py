@@ -102,7 +102,7 @@ class EngineBytes:
 
 
 # The engines read the connections in the memory of the circuit; 1 byte to find the delays. In the reference engine a
-# neuron has propagators as two sparse matrices, for GLIF3 with 8 receptors 105 entries of 12 bytes each, and their making.
+# neuron has two sparse matrices of propagators, with 105 entries of 12 bytes each for GLIF3, and their making.
 _TORCH = EngineBytes(410 * MB, connection=1, neuron=500, input_spike=50, recorded=25)
 _TORCH_REFERENCE = EngineBytes(490 * MB, connection=1, neuron=5_300, input_spike=150, recorded=25)
 # Endpoints 8, weight 8, delay 8 or index by delay, and Brian2's queues and lists of synapses by source.
