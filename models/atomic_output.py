@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import secrets
 import shutil
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 from twincortex.models.errors import InputError
 
 _DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_LEFTOVER = re.compile(r"\..+\.[0-9a-f]{16}\.(partial|partial\.replaced|removed)")
 
 
 @contextmanager
@@ -102,6 +104,35 @@ def refuse_existing(path, marker, overwrite=False):
             f"{path} exists and holds no {marker}, so it is not an earlier output of this command and stays untouched. "
             "Choose another --out, or remove it yourself."
         )
+
+
+def is_leftover(path):
+    """Tell from its name whether a file or folder is what a process that was killed while writing left behind.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    bool
+    """
+    return _LEFTOVER.fullmatch(path.name) is not None
+
+
+def remove_leftovers(folder):
+    """Remove what killed processes left in a folder and all folders below it; nobody else may be writing there.
+
+    Parameters
+    ----------
+    folder : str or Path
+        May be missing.
+    """
+    for path in filter(is_leftover, sorted(Path(folder).rglob(".*"))):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)  # it may have gone with the one before
 
 
 def flush_to_disk(path):

@@ -56,7 +56,7 @@ def build(arguments):
         for circuit in grow_column(size, options.seed, progress=building, **rules):
             writer.write_projections(circuit)
         writer.finish(circuit)
-    print_json({"circuit": options.out, **_totals(circuit)})
+    print_json({"circuit": options.out, **count_and_identify(circuit)})
 
 
 def info(arguments):
@@ -97,7 +97,7 @@ def describe_circuit(circuit, dt=None):
     types, counts = np.unique(circuit.cell_type, return_counts=True)
     rounding = {} if dt is None else {"dt": dt, "rounded_delays": rounded_delays(circuit, dt)}
     return {
-        **_totals(circuit),
+        **count_and_identify(circuit),
         "neurons_per_type": dict(zip(types.tolist(), counts.tolist(), strict=True)),
         "projections": {name: _describe_projection(projection) for name, projection in circuit.projections.items()},
         **rounding,
@@ -105,7 +105,17 @@ def describe_circuit(circuit, dt=None):
     }
 
 
-def _totals(circuit):
+def count_and_identify(circuit):
+    """Neurons, connections per projection, and the hashes of a circuit.
+
+    Parameters
+    ----------
+    circuit : Circuit
+
+    Returns
+    -------
+    dict
+    """
     return {
         "neurons": circuit.n_neurons,
         "edges": {name: projection.n_edges for name, projection in circuit.projections.items()},

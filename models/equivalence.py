@@ -271,3 +271,34 @@ def run_engine(name, circuit, inputs, run, progress=None, equations=DEFAULT_EQUA
         recording.settings["rounded_delays"] = rounded_delays(circuit, run.dt)
     _check_finite(recording.v, recording.v_ids)
     return dataclasses.replace(recording, engine=name, settings=recording.settings | {"equations": equations})
+
+
+def run_trials(name, circuit, trials, run):
+    """Simulate several trials with the engine of that name: torch all at once, the others one after the other.
+
+    Parameters
+    ----------
+    name : str
+        As in `run_engine`.
+    circuit : Circuit
+    trials : sequence of dict of source ("lgn", "bkg") -> SpikeTrains
+    run : Run
+
+    Returns
+    -------
+    list of Recording
+
+    Raises
+    ------
+    InputError
+        See `run_engine`.
+    """
+    if not name.startswith("torch"):
+        return [run_engine(name, circuit, inputs, run) for inputs in trials]
+    check_engine(name)
+    for inputs in trials:
+        check_inputs(circuit, inputs, run)
+    recordings = import_module(ENGINES[name]).simulate_trials(circuit, trials, run, **_OPTIONS[name])
+    for recording in recordings:
+        _check_finite(recording.v, recording.v_ids)
+    return [dataclasses.replace(recording, engine=name) for recording in recordings]

@@ -4,8 +4,20 @@ from functools import cache
 
 import numpy as np
 
-from twincortex.models.errors import InputError, near_name_hint
-from twincortex.models.parameters import read_table
+from twincortex.models.errors import InputError, first_offenders, near_name_hint
+from twincortex.models.parameters import read_populations, read_table
+
+# Below it, at the preferred direction, neither a recorded unit nor a cell of the model has an OSI or DSI.
+MIN_PREFERRED_RATE_HZ = 0.5
+
+
+@cache
+def read_neuropixels_units():
+    """What was recorded, unit by unit (index ``cell_type``, 3,156 rows), in the columns of the summary's quantities.
+
+    OSI and DSI are NaN where they were not measured, and for units below 0.5 Hz at their preferred direction.
+    """
+    return read_table("neuropixels_units", ["cell_type"])
 
 
 @cache
@@ -15,6 +27,33 @@ def read_neuropixels_summary():
     Quantities are evoked_rate_Hz, spontaneous_rate_Hz, preferred_direction_rate_Hz, OSI and DSI.
     """
     return read_table("neuropixels_summary", ["cell_type", "quantity"])
+
+
+def recorded_types(pop_name):
+    """Name the recorded cell type that stands for each population.
+
+    Parameters
+    ----------
+    pop_name : (N,) str array
+
+    Returns
+    -------
+    (N,) str array
+        One of the 17 names of the recordings, L5 excitatory cells taken together.
+
+    Raises
+    ------
+    InputError
+        A population has no recorded counterpart.
+    """
+    of_population = read_populations().neuropixels_type.to_dict()
+    unknown = sorted(set(pop_name) - set(of_population))
+    if unknown:
+        raise InputError(
+            f"populations {first_offenders(unknown)} have no counterpart in the recordings. "
+            "Name it in the column neuropixels_type of models/data/populations.csv."
+        )
+    return np.array([of_population[name] for name in pop_name])
 
 
 @cache

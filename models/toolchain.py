@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -79,6 +80,14 @@ def find_mpi_launcher():
 def count_processors():
     """Processors that this process may use, which on a shared machine may be few; on macOS those of the machine."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def name_processor():
+    """Name the processor, for example ``"AMD EPYC 9354 32-Core Processor"``."""
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
 
 
 def run_quietly(*command):

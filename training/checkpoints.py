@@ -1,26 +1,33 @@
-"""Checkpoints: a folder that is whole or not there, with a sha256 of every file.
+"""Checkpoints: the state of a training run on disk. Tensors are safetensors, the rest is JSON; nothing is pickled."""
 
-Tensors are safetensors, everything else is JSON; nothing is pickled.
-"""
-
-import hashlib
 import json
 import logging
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from twincortex.models.atomic_output import new_folder
 from twincortex.models.errors import InputError
-from twincortex.training.training_state import restore_state, state_to_tensors
+from twincortex.training.checkpoint_folders import BEST, LAST, checkpoint_path, find_whole, keep_last, write_folder
+from twincortex.training.finite_check import require_finite
+from twincortex.training.processes import Processes
+from twincortex.training.training_state import (
+    join_settled,
+    part_of_process,
+    restore_state,
+    settled_part,
+    state_to_tensors,
+)
 
 log = logging.getLogger(__name__)
-MANIFEST = "manifest.json"
 
 
-def save_checkpoint(run_folder, state, circuit, keep=3):
-    """Write ``checkpoints/step_<step>`` and remove all but the last few.
+def save_checkpoint(run_folder, state, circuit, keep=3, name=LAST, processes=None):
+    """Write ``checkpoints/step_<step>`` and remove all but the last few; nothing goes before the new one is whole.
+
+    Called by all processes of a run, of which one writes.
 
     Parameters
     ----------
@@ -30,25 +37,73 @@ def save_checkpoint(run_folder, state, circuit, keep=3):
         Its topology hash ties the checkpoint to it.
     keep : int
         Checkpoints that stay.
+    name : str
+        ``"best"`` writes ``checkpoints/best_<step>``, of which the last alone is kept, whatever happens to the others.
+    processes : Processes, optional
+        Default: this one alone.
 
     Returns
     -------
     Path
+
+    Raises
+    ------
+    DivergedError
+        The state is not finite; a checkpoint always is.
+    InputError
+        It cannot be written.
     """
-    parent = Path(run_folder) / "checkpoints"
-    folder = parent / f"step_{state.step:06d}"
-    tensors, facts = state_to_tensors(state)
-    facts["topology_hash"] = circuit.topology_hash
-    with new_folder(folder, MANIFEST, overwrite=True) as partial:
-        save_file(tensors, partial / "state.safetensors")
-        (partial / "state.json").write_text(json.dumps(facts, indent=2) + "\n")
-        hashes = {path.name: _sha256(path) for path in sorted(partial.iterdir())}
-        (partial / MANIFEST).write_text(json.dumps(hashes, indent=2) + "\n")
-    for old in sorted(parent.glob("step_*"))[:-keep]:
-        for path in old.iterdir():
-            path.unlink()
-        old.rmdir()
+    processes = processes or Processes()
+    tensors, facts = take_apart(state, circuit)
+    require_finite(tensors, state.step)
+    folder = checkpoint_path(run_folder, name, state.step)
+    settled = processes.gather(settled_part(tensors))
+    if not processes.is_writer:
+        return folder
+    tensors, facts = join_settled(tensors, settled), facts | {"processes": processes.count}
+    write_folder(folder, lambda partial: write_state(partial, tensors, facts))
+    keep_last(folder, 1 if name == BEST else keep)
     return folder
+
+
+def take_apart(state, circuit):
+    """Take a training state apart and tie it to its circuit.
+
+    Parameters
+    ----------
+    state : TrainingState
+    circuit : Circuit
+
+    Returns
+    -------
+    tensors : dict of str -> tensor
+    facts : dict
+        As of `state_to_tensors`, with the ``topology_hash`` of the circuit and the number of ``processes`` it is of.
+    """
+    tensors, facts = state_to_tensors(state)
+    return tensors, facts | {"topology_hash": circuit.topology_hash, "processes": 1}
+
+
+def write_state(folder, tensors, facts):
+    """Write ``state.safetensors`` and ``state.json``.
+
+    Parameters
+    ----------
+    folder : Path
+    tensors : dict of str -> tensor
+    facts : dict
+
+    Raises
+    ------
+    OSError
+        They cannot be written.
+    """
+    try:
+        save_file(tensors, folder / "state.safetensors")
+    except SafetensorError as error:  # of a full disk too
+        raise OSError(f"{folder / 'state.safetensors'}: {error}") from error
+    (folder / "state.json").write_text(json.dumps(facts, indent=2) + "\n")
+    shutil.copymode(folder / "state.json", folder / "state.safetensors")  # which safetensors makes for its owner alone
 
 
 @dataclass(frozen=True)
@@ -71,7 +126,7 @@ class Checkpoint:
         """Updates done."""
         return self.facts["step"]
 
-    def restore(self, state, circuit):
+    def restore(self, state, circuit, processes=None):
         """Continue from here.
 
         Parameters
@@ -79,18 +134,27 @@ class Checkpoint:
         state : TrainingState
             Filled in place.
         circuit : Circuit
+        processes : Processes, optional
+            As many as wrote it. Default: this one alone.
 
         Raises
         ------
         InputError
-            The checkpoint belongs to another circuit.
+            The checkpoint belongs to another circuit, or was written by another number of processes.
         """
+        processes = processes or Processes()
         if self.facts["topology_hash"] != circuit.topology_hash:
             raise InputError(
                 f"{self.folder} belongs to another circuit (topology hash differs). Resume with the circuit it was "
                 "made of."
             )
-        restore_state(state, self.tensors, self.facts)
+        written_by = self.facts["processes"]
+        if written_by != processes.count:
+            raise InputError(
+                f"{self.folder} is of {written_by} processes, this is a run of {processes.count}; each has trials of "
+                f"its own. Resume with {written_by} (torchrun --nproc_per_node)."
+            )
+        restore_state(state, part_of_process(self.tensors, processes.rank), self.facts)
 
 
 def read_last_checkpoint(run_folder):
@@ -102,30 +166,36 @@ def read_last_checkpoint(run_folder):
 
     Returns
     -------
-    Checkpoint
+    Checkpoint or None
+        None for a run that has none yet.
 
     Raises
     ------
     InputError
-        No checkpoint is whole.
+        All are damaged.
     """
-    for folder in sorted((Path(run_folder) / "checkpoints").glob("step_*"), reverse=True):
-        damage = _damage(folder)
-        if damage is None:
-            facts = json.loads((folder / "state.json").read_text())
-            return Checkpoint(folder, load_file(folder / "state.safetensors"), facts)
-        log.warning("checkpoint %s is damaged (%s) and is skipped; an older one is used", folder, damage)
-    raise InputError(f"{run_folder}/checkpoints holds no whole checkpoint. Start the run again without --resume.")
+    return read_checkpoint(run_folder, LAST)
 
 
-def _damage(folder):
-    try:
-        hashes = json.loads((folder / MANIFEST).read_text())
-        wrong = [name for name, digest in hashes.items() if _sha256(folder / name) != digest]
-    except (OSError, ValueError) as error:
-        return str(error)
-    return f"sha256 of {', '.join(wrong)} differs" if wrong else None
+def read_checkpoint(run_folder, name):
+    """Read the newest checkpoint of a name, ``"step"`` or ``"best"``, as `read_last_checkpoint` does."""
+    folder = find_whole(run_folder, name, _say_that_it_is_skipped)
+    return None if folder is None else read_state(folder)
 
 
-def _sha256(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def read_state(folder):
+    """Read what `write_state` wrote, without looking for damage.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    Checkpoint
+    """
+    return Checkpoint(folder, load_file(folder / "state.safetensors"), json.loads((folder / "state.json").read_text()))
+
+
+def _say_that_it_is_skipped(folder, damage):
+    log.warning("checkpoint %a is damaged (%s) and is skipped", str(folder), damage)

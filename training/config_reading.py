@@ -13,7 +13,7 @@ from twincortex.models.errors import InputError, near_name_hint
 from twincortex.training.config import TrainingConfig
 
 # All other keys decide the path of the weights, so a run keeps them from its first step to its last.
-FREE_ON_RESUME = ("steps", "threads", "ignore_memory_forecast", "validation")
+FREE_ON_RESUME = ("steps", "threads", "ignore_memory_forecast", "checkpoints", "validation")
 
 
 def read_config(arguments=None):

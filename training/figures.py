@@ -1,12 +1,19 @@
 """The pictures of a run: loss, raster and rates per cell type beside the recordings."""
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from twincortex.models.neuropixels import read_neuropixels_summary, sample_quantiles
 from twincortex.models.parameters import read_populations
 from twincortex.training.held_out import evoked_rates, spontaneous_rates
+from twincortex.training.loss_parts import losses_by_objective
 
+CAPTION = (
+    "A held-out trial before and after training, neurons from the pia downwards, one dot per spike; the loss of every "
+    "step; rates of every cell type in the held-out trials before and after training beside those of recordings "
+    "(n: model cells | recorded units)."
+)
 QUARTILES = (0.25, 0.5, 0.75)
 BEFORE, AFTER, RECORDED = "#9a9a9a", "#1f5fbf", "#222222"
 
@@ -35,7 +42,7 @@ def draw_training(metrics, before, after, gray_ms, circuit, path):
     _draw_rates(evoked, before, after, circuit, gray_ms, "evoked")
     _draw_rates(spontaneous, before, after, circuit, gray_ms, "spontaneous")
     spontaneous.tick_params(axis="x", rotation=40)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=110, metadata={"Description": CAPTION})
 
 
 def _draw_raster(axes, recording, gray_ms, circuit, title):
@@ -60,13 +67,11 @@ def _draw_raster(axes, recording, gray_ms, circuit, title):
 
 
 def _draw_loss(axes, metrics):
-    steps = [row["step"] for row in metrics]
-    axes.plot(steps, [row["loss"] for row in metrics], color=AFTER, linewidth=2, label="total")
-    names = sorted({name.split("/")[1] for row in metrics for name in row if name.count("/") == 1} - {"rate_Hz"})
-    for name in names:
-        parts = [sum(value for key, value in row.items() if key.endswith(f"/{name}")) for row in metrics]
-        axes.plot(steps, parts, linewidth=1, label=name.replace("_", " "))
-    axes.set(xlabel="update", ylabel="loss (evoked + spontaneous)", ylim=(0, None), title="loss")
+    table = pd.DataFrame(metrics, columns=None if metrics else ["step", "loss"])
+    axes.plot(table.step, table.loss, color=AFTER, linewidth=2, label="total")
+    for name, shares in losses_by_objective(table).items():
+        axes.plot(table.step, sum(shares.values()), linewidth=1, label=name.replace("_", " "))
+    axes.set(xlabel="step", ylabel="loss (evoked + spontaneous)", ylim=(0, None), title="loss")
     axes.legend(frameon=False, fontsize=8)
 
 

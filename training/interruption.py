@@ -1,10 +1,34 @@
-"""Ctrl-C and SIGTERM during training: the update under way is ended first, so that a checkpoint is of whole steps."""
+"""Ctrl-C, SIGTERM and SIGHUP during training: the update under way ends first, as checkpoints are of whole steps."""
 
+import os
 import signal
+import time
+from contextlib import suppress
+
+_NOTED = b"\ntrain.py: interrupted; ending this update and writing a checkpoint. Once more ends at once.\n"
+# torchrun, SLURM and a terminal may each pass on the same request.
+_SECONDS_OF_ONE_REQUEST = 1.0
+
+
+def signals_to_heed():
+    """Signals that ask a process to end, but for those that it was told to ignore (by nohup, or in the background).
+
+    Returns
+    -------
+    list of int
+    """
+    known = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP")]  # no SIGHUP on Windows
+    return [number for number in known if number is not None and signal.getsignal(number) is not signal.SIG_IGN]
+
+
+def interrupt_on_signals():
+    """Let every signal that asks this process to end raise KeyboardInterrupt, as Ctrl-C does."""
+    for number in signals_to_heed():
+        signal.signal(number, signal.default_int_handler)
 
 
 class Interruption:
-    """Take note of Ctrl-C and SIGTERM within a ``with`` block; a second one interrupts at once.
+    """Take note of signals that ask to end within a ``with`` block; a second one interrupts as soon as Python runs.
 
     Attributes
     ----------
@@ -13,15 +37,18 @@ class Interruption:
     """
 
     def __init__(self):
-        self.asked = False
+        self.asked, self._since = False, 0.0
 
     def _take_note(self, number, frame):
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
+        if not self.asked:
+            self.asked, self._since = True, time.monotonic()
+            with suppress(OSError):  # past the stream, which this may have interrupted; nobody may be listening
+                os.write(2, _NOTED)
+        elif time.monotonic() - self._since > _SECONDS_OF_ONE_REQUEST:
+            raise KeyboardInterrupt("ended at once; earlier checkpoints stay")
 
     def __enter__(self):
-        self._before = {number: signal.signal(number, self._take_note) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._before = {number: signal.signal(number, self._take_note) for number in signals_to_heed()}
         return self
 
     def __exit__(self, *_):

@@ -1,5 +1,6 @@
-"""The training loop: roll out, score, step; one row of metrics per update."""
+"""The training loop: roll out, score, step; one row of metrics per step."""
 
+import math
 import time
 
 import torch
@@ -8,14 +9,29 @@ from twincortex.models.errors import DivergedError, InputError, near_name_hint
 from twincortex.models.memory_forecast import counts_of
 from twincortex.models.observables import firing_rate
 from twincortex.models.surrogate import make_column
+from twincortex.training.finite_check import sum_of_extremes
 from twincortex.training.memory_check import check_training
-from twincortex.training.objectives import INITIAL_RATE_AVERAGE_HZ, Activity, total_loss, update_rate_average
-from twincortex.training.optimizers import ExponentiatedAdam, ExponentiatedGradient
+from twincortex.training.objectives import (
+    INITIAL_RATE_AVERAGE_HZ,
+    OBJECTIVES,
+    WEIGHTS,
+    Activity,
+    total_loss,
+    update_rate_average,
+)
+from twincortex.training.optimizers import ExponentiatedAdam, ExponentiatedGradient, SignConstrainedAdam
+from twincortex.training.processes import Processes
+from twincortex.training.schedules import make_scheduler
 from twincortex.training.stimulation import StimulusProtocol
-from twincortex.training.targets import circuit_targets
+from twincortex.training.targets import CONDITIONS, circuit_targets
 from twincortex.training.training_state import TrainingState
 
-OPTIMIZERS = {"exponentiated_adam": ExponentiatedAdam, "exponentiated_gradient": ExponentiatedGradient}
+OPTIMIZERS = {
+    "exponentiated_adam": ExponentiatedAdam,
+    "exponentiated_gradient": ExponentiatedGradient,
+    "adam": SignConstrainedAdam,
+}
+EXTREMES = "potentials or weights"
 
 
 def start_training(circuit, config):
@@ -33,7 +49,7 @@ def start_training(circuit, config):
     Raises
     ------
     InputError
-        Unknown optimizer or projection.
+        Unknown optimizer or projection, or a schedule that torch refuses.
     OutOfMemoryError
         The updates or the held-out test would not fit.
     """
@@ -56,59 +72,53 @@ def start_training(circuit, config):
     trained = [column.weights[name] for name in choice.projections]
     optimizer = OPTIMIZERS[choice.optimizer](trained, lr=choice.learning_rate)
     rate_average = torch.full((circuit.n_neurons,), INITIAL_RATE_AVERAGE_HZ, device=column.device)
-    return TrainingState(column, optimizer, rate_average)
+    return TrainingState(column, optimizer, rate_average, make_scheduler(optimizer, choice.schedule))
 
 
 class Trainer:
-    """Performs updates on a TrainingState.
+    """Performs steps of training on a TrainingState.
 
     Parameters
     ----------
     circuit : Circuit
     config : TrainingConfig
     state : TrainingState
+    processes : Processes, optional
+        Those that share the trials of a step; default: this one alone.
     """
 
-    def __init__(self, circuit, config, state):
-        self.config, self.state = config, state
-        self.stimuli = StimulusProtocol(circuit, config.protocol, config.seed)
+    def __init__(self, circuit, config, state, processes=None):
+        self.config, self.state, self.processes = config, state, processes or Processes()
+        self.stimuli = StimulusProtocol(circuit, config.protocol, config.seed, self.processes)
         losses = config.losses
         targets = circuit_targets(circuit, config.seed, losses.core_radius_um, losses.annulus_weight)
         self.targets = targets.to(device=state.column.device, dtype=torch.float32)
 
     def update(self):
-        """Do one update: an evoked and a spontaneous rollout from a settled gray state, one step of the optimizer.
+        """Do one step: an evoked and a spontaneous rollout from a settled gray state, one or two optimizer updates.
 
         Returns
         -------
         dict of str -> float
-            Total loss, its parts by condition, mean rates [Hz], gradient norm, weights whose change was clipped
-            (``clipped``), seconds.
+            Total loss, its parts by condition and of the weights, mean rates [Hz], gradient norm, learning rate, weights
+            whose change was clipped (``clipped``), seconds.
 
         Raises
         ------
         DivergedError
-            The loss or the gradient is not finite; the state is then that before the update.
+            The loss, the gradient, a potential or a weight is not finite; the state is then that before the update.
         """
         state, started = self.state, time.perf_counter()
-        state.optimizer.zero_grad(set_to_none=True)
-        evoked = self.stimuli.gratings(state.step)
-        gray = self.stimuli.gray(state.step, "spontaneous", self.config.protocol.spontaneous_ms)
-        metrics = {"step": state.step + 1, "loss": 0.0}
-        rate_average, n_clipped = state.rate_average, self._n_clipped()
-        for condition, stimulation in (("evoked", evoked), ("spontaneous", gray)):
-            rollout = self._roll_out(condition, stimulation)
-            if condition == "evoked":
-                rate_average = update_rate_average(rate_average, rollout.spikes, self.config.protocol.dt)
-            value, parts = self._score(condition, rollout, stimulation.direction, rate_average)
-            # Backward at once: the graph of one rollout is freed before the next is built.
-            value.backward()
-            metrics["loss"] += float(value.detach())
-            metrics |= {f"{condition}/{name}": float(part) for name, part in parts.items()}
-        metrics["gradient_norm"] = self._gradient_norm()
-        self._check_finite(metrics)
-        state.optimizer.step()
-        state.rate_average, state.step = rate_average, state.step + 1
+        metrics = {"step": state.step + 1, "loss": 0.0, "learning_rate": state.optimizer.param_groups[0]["lr"]}
+        n_clipped, settled = self._n_clipped(), self.settled_state()
+        together = self.config.protocol.updates == "combined"
+        for conditions in (CONDITIONS,) if together else ((name,) for name in CONDITIONS):
+            # What both updates of a sequential step have, the loss of the weights, adds up.
+            for name, value in self._update(conditions, settled).items():
+                metrics[name] = metrics.get(name, 0.0) + value
+        if state.scheduler is not None:
+            state.scheduler.step()
+        state.step += 1
         return metrics | {"clipped": self._n_clipped() - n_clipped, "seconds": time.perf_counter() - started}
 
     def settled_state(self):
@@ -122,38 +132,96 @@ class Trainer:
             state.settled, state.settled_step = settled, settle_step
         return state.settled
 
-    def _roll_out(self, condition, stimulation):
-        protocol = self.config.protocol
-        duration = protocol.evoked_ms if condition == "evoked" else protocol.spontaneous_ms
-        return self.state.column(stimulation.inputs, round(duration / protocol.dt), self.settled_state())
+    def _update(self, conditions, settled):
+        """Update the weights from the rollouts of these conditions; return the metrics."""
+        state = self.state
+        state.optimizer.zero_grad(set_to_none=True)
+        rate_average, metrics, loss = state.rate_average, {}, 0.0
+        extremes = [sum_of_extremes(weight) for weight in self._trained()]
+        for condition in conditions:
+            activity = self._roll_out(condition, settled, rate_average)
+            rate_average = activity.rate_average
+            extremes.append(sum_of_extremes(activity.v))
+            loss += self._go_backward(activity, metrics)
+        share, weights = self.processes.share, dict(state.column.weights)
+        weights = Activity(None, None, self.config.protocol.dt, WEIGHTS, weights, share=share)
+        loss += self._go_backward(weights, metrics, times=len(conditions))
+        self.processes.sum_gradients(self._trained())
+        # Averaged like the others, so that all processes find out together.
+        metrics |= {"loss": loss, EXTREMES: float(torch.stack(extremes).sum())}
+        metrics = self.processes.average(metrics) | {"gradient_norm": self._gradient_norm()}
+        self._check_finite(metrics)
+        del metrics[EXTREMES]
+        state.optimizer.step()
+        state.rate_average = rate_average
+        return metrics
 
-    def _score(self, condition, rollout, direction, rate_average):
-        activity = Activity(
-            spikes=rollout.spikes,
+    def stimulate(self, condition):
+        """Inputs of this process in the step under way.
+
+        Parameters
+        ----------
+        condition : str
+            ``"evoked"`` or ``"spontaneous"``.
+
+        Returns
+        -------
+        Stimulation
+        """
+        if condition == "evoked":
+            return self.stimuli.gratings(self.state.step)
+        return self.stimuli.gray(self.state.step, condition, self.config.protocol.spontaneous_ms)
+
+    def n_steps(self, condition):
+        """Time steps of a rollout."""
+        protocol = self.config.protocol
+        return round((protocol.evoked_ms if condition == "evoked" else protocol.spontaneous_ms) / protocol.dt)
+
+    def _roll_out(self, condition, settled, rate_average):
+        state, dt = self.state, self.config.protocol.dt
+        stimulation = self.stimulate(condition)
+        rollout = state.column(stimulation.inputs, self.n_steps(condition), settled)
+        spikes, direction = self.processes.gather_trials(rollout.spikes), stimulation.direction
+        if condition == "evoked":
+            rate_average = update_rate_average(rate_average, firing_rate(spikes.detach(), dt))
+        return Activity(
+            spikes=spikes,
             v=rollout.v,
-            dt=self.config.protocol.dt,
+            dt=dt,
             condition=condition,
-            weights=dict(self.state.column.weights),
-            direction=None if direction is None else torch.from_numpy(direction).float().to(rollout.v.device),
+            direction=None if direction is None else torch.from_numpy(direction).float().to(spikes.device),
             rate_average=rate_average,
             seed=self.config.seed,
-            step=self.state.step,
+            step=state.step,
+            share=self.processes.share,
         )
-        value, parts = total_loss(activity, self.targets, self.config.losses.costs, self.config.losses.options)
-        return value, parts | {"rate_Hz": firing_rate(rollout.spikes.detach(), activity.dt).mean()}
+
+    def _go_backward(self, activity, metrics, times=1):
+        """Score, and go backward at once: the graph of one rollout is freed before the next is built."""
+        value, parts = total_loss(activity, self.targets, self.config.losses)
+        if value.requires_grad:
+            (times * value).backward()
+        if activity.spikes is not None:
+            parts["rate_Hz"] = activity.rates.detach().mean()
+        parts = {name: float(part) * (times if name in OBJECTIVES else 1) for name, part in parts.items()}
+        metrics |= {f"{activity.condition}/{name}": value for name, value in parts.items()}
+        return sum(value for name, value in parts.items() if name in OBJECTIVES)
+
+    def _trained(self):
+        return [weight for weight in self.state.column.weights.values() if weight.requires_grad]
 
     def _n_clipped(self):
         return sum(moments.get("n_clipped", 0) for moments in self.state.optimizer.state.values())
 
     def _gradient_norm(self):
-        gradients = [weight.grad for weight in self.state.column.weights.values() if weight.grad is not None]
-        return float(torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients])))
+        return float(torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(w.grad) for w in self._trained()])))
 
     def _check_finite(self, metrics):
-        bad = [name for name in ("loss", "gradient_norm") if not torch.isfinite(torch.tensor(metrics[name]))]
+        bad = [name for name in ("loss", "gradient_norm", EXTREMES) if not math.isfinite(metrics[name])]
         if bad:
+            step = self.state.step
             raise DivergedError(
-                f"step {metrics['step']}: {', '.join(bad)} is not finite; the weights of step {self.state.step} are "
+                f"step {step + 1}: not finite: {', '.join(bad)}; the weights of step {step} are "
                 "kept. Start a new run with a lower optimization.learning_rate, or a lower cost of the objective that "
                 "grew last in metrics.csv."
             )

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
+from torch.nn.functional import mse_loss
 
 from twincortex.models.errors import InputError, near_name_hint
 from twincortex.models.observables import crowd_selectivity, firing_rate
 from twincortex.models.randomness import philox
+from twincortex.training.loss_options import VOLTAGE_MODES, Losses
 from twincortex.training.synchrony import synchrony_loss
 from twincortex.training.targets import CONDITIONS
 from twincortex.training.weight_distribution import weight_distribution_loss
@@ -35,6 +38,8 @@ class Activity:
         From `update_rate_average`, already including this rollout.
     seed, step : int
         Random choices (pools, order of equal rates) are a pure function of them.
+    share : float
+        Of this process in objectives that each process computes on trials of its own: one over their number.
     """
 
     spikes: torch.Tensor
@@ -46,6 +51,12 @@ class Activity:
     rate_average: torch.Tensor | None = None
     seed: int = 0
     step: int = 0
+    share: float = 1.0
+
+    @cached_property
+    def rates(self):
+        """Rate of every neuron in every trial, (B, N) tensor [Hz]; made once, so that its gradient passes once."""
+        return firing_rate(self.spikes, self.dt)
 
     def random(self, purpose):
         """Open the random stream of this rollout for a purpose."""
@@ -77,7 +88,7 @@ def firing_rate_loss(activity, targets, kappa_Hz=2.0):
     Ito et al. (2025); quantile Huber loss after Dabney et al. (2018). Note that the highest rate of a type (i = n) is
     never pushed up, so neither is the only neuron of its type.
     """
-    rates = firing_rate(activity.spikes, activity.dt).mean(0)
+    rates = activity.rates.mean(0)
 
     def score(region):
         model = rates[region.neurons]
@@ -90,15 +101,14 @@ def firing_rate_loss(activity, targets, kappa_Hz=2.0):
     return _over_regions(targets, score)
 
 
-def update_rate_average(rate_average, spikes, dt, decay=0.95):
+def update_rate_average(rate_average, rates, decay=0.95):
     """Move the running average of evoked rates towards a rollout; call before scoring that rollout.
 
     Parameters
     ----------
     rate_average : (N,) tensor [Hz]
         Starts at ``INITIAL_RATE_AVERAGE_HZ``.
-    spikes : (T, B, N) tensor
-    dt : float [ms]
+    rates : (B, N) tensor [Hz]
     decay : float
 
     Returns
@@ -106,8 +116,7 @@ def update_rate_average(rate_average, spikes, dt, decay=0.95):
     (N,) tensor [Hz]
         Without gradient.
     """
-    rates = firing_rate(spikes.detach(), dt).mean(0)
-    return decay * rate_average + (1 - decay) * rates
+    return decay * rate_average + (1 - decay) * rates.detach().mean(0)
 
 
 def selectivity_loss(activity, targets, min_average_Hz=0.5):
@@ -133,7 +142,7 @@ def selectivity_loss(activity, targets, min_average_Hz=0.5):
     """
     if activity.direction is None or activity.rate_average is None:
         raise InputError("the selectivity loss needs the direction of every trial and the running average of rates.")
-    normalized = firing_rate(activity.spikes, activity.dt) / activity.rate_average.clip(min_average_Hz)
+    normalized = activity.rates / activity.rate_average.clip(min_average_Hz)
     delta = activity.direction[:, None] - targets.tuning_angle
     errors = []
 
@@ -145,12 +154,6 @@ def selectivity_loss(activity, targets, min_average_Hz=0.5):
 
     value, _ = _over_regions(targets, score)
     return value, {"osi": errors[0][0].detach(), "dsi": errors[0][1].detach()}
-
-
-VOLTAGE_PENALTIES = {
-    "range": lambda x: ((x - 0.5).abs() - 0.5).relu() ** 2,
-    "threshold": lambda x: (x - 1) ** 2,
-}
 
 
 def voltage_loss(activity, targets, mode="threshold"):
@@ -174,33 +177,48 @@ def voltage_loss(activity, targets, mode="threshold"):
     InputError
         Unknown mode.
     """
-    if mode not in VOLTAGE_PENALTIES:
-        raise InputError(f"unknown mode {mode!r} of the voltage loss: {near_name_hint(mode, VOLTAGE_PENALTIES)}")
+    if mode not in VOLTAGE_MODES:
+        raise InputError(f"unknown mode {mode!r} of the voltage loss: {near_name_hint(mode, VOLTAGE_MODES)}")
     rest, threshold = targets.resting_potential, targets.threshold_potential
-    normalized = (activity.v - rest) / (threshold - rest)
-    return VOLTAGE_PENALTIES[mode](normalized).mean(), {"mean": normalized.detach().mean()}
+    scale = 1 / (threshold - rest)
+    # In the order of the engine's memory, and in as few passes as there can be: these are the largest tensors of all.
+    normalized = torch.addcmul((-rest * scale)[:, None], activity.v.transpose(1, 2), scale[:, None])
+    detached = normalized.detach()
+    nearest = torch.ones_like(detached) if mode == "threshold" else detached.clamp(0, 1)
+    return mse_loss(normalized, nearest), {"mean": detached.mean()}
 
 
 @dataclass(frozen=True)
 class Objective:
-    """A row of the table: a function of (activity, targets), its cost, and the conditions in which it counts."""
+    """A row of the table.
+
+    Attributes
+    ----------
+    function : callable
+        Of (activity, targets, options of the objective).
+    conditions : tuple of str
+        When it counts: in rollouts (``CONDITIONS``), or once per update for what depends on weights alone
+        (``WEIGHTS``).
+    needs_all_trials : bool
+        Nonlinear in the trials, so processes that share a batch exchange their spikes; the others average.
+    """
 
     function: Callable
-    cost: float
     conditions: tuple = CONDITIONS
+    needs_all_trials: bool = True
 
 
-# Costs of the paper-aligned run of Ito et al. (2025).
+WEIGHTS = "weights"
 OBJECTIVES = {
-    "rate": Objective(firing_rate_loss, 10_000.0),
-    "selectivity": Objective(selectivity_loss, 20.0, ("evoked",)),
-    "synchrony": Objective(synchrony_loss, 1.5),
-    "voltage": Objective(voltage_loss, 1.0),
-    "weight_distribution": Objective(weight_distribution_loss, 10.0),
+    "rate": Objective(firing_rate_loss),
+    "selectivity": Objective(selectivity_loss, ("evoked",)),
+    "synchrony": Objective(synchrony_loss),
+    "voltage": Objective(voltage_loss, needs_all_trials=False),
+    "weight_distribution": Objective(weight_distribution_loss, (WEIGHTS,), needs_all_trials=False),
 }
 
 
-def total_loss(activity, targets, costs=None, options=None):
+def total_loss(activity, targets, losses=None):
     """Add up the objectives that count in the condition of a rollout, each times its cost.
 
     Parameters
@@ -208,33 +226,25 @@ def total_loss(activity, targets, costs=None, options=None):
     activity : Activity
     targets : Targets
         On the device of the activity.
-    costs : dict of objective -> float, optional
-        Replace the default costs; an objective of cost 0 is not computed.
-    options : dict of objective -> dict, optional
-        Keyword arguments, for example ``{"voltage": {"mode": "range"}}``.
+    losses : Losses, optional
+        Costs and options; an objective of cost 0 is not computed.
 
     Returns
     -------
     total : () tensor
+        To go backward from; in a process of several its share.
     parts : dict of str -> () tensor without gradient
         ``"rate"``: the objective times its cost; ``"rate/core"``: a part of it, without the cost.
-
-    Raises
-    ------
-    InputError
-        A name that is not in the table.
     """
-    costs, options = costs or {}, options or {}
-    for name in (*costs, *options):
-        if name not in OBJECTIVES:
-            raise InputError(f"unknown objective {name!r}: {near_name_hint(name, OBJECTIVES)}")
-    total, parts = activity.spikes.new_zeros(()), {}
+    losses = losses or Losses()
+    total, parts = torch.zeros((), device=targets.tuning_angle.device), {}
     for name, objective in OBJECTIVES.items():
-        cost = costs.get(name, objective.cost)
+        options = dict(vars(getattr(losses, name)))
+        cost = options.pop("cost")
         if cost == 0 or activity.condition not in objective.conditions:
             continue
-        value, details = objective.function(activity, targets, **options.get(name, {}))
-        total = total + cost * value
+        value, details = objective.function(activity, targets, **options)
+        total = total + cost * value * (1.0 if objective.needs_all_trials else activity.share)
         parts[name] = cost * value.detach()
         parts |= {f"{name}/{part}": detail for part, detail in details.items()}
     return total, parts

@@ -1,4 +1,4 @@
-"""Exponentiated gradients: optimizers that scale weights and so never flip a sign."""
+"""Optimizers that never flip the sign of a weight: exponentiated gradients, and Adam held at zero."""
 
 import torch
 from torch.optim import Optimizer
@@ -137,6 +137,56 @@ class ExponentiatedAdam(_Exponentiated):
         state["exp_avg_sq"].mul_(beta_2).addcmul_(gradient, gradient, value=1 - beta_2)
         rate = group["lr"] * (1 - beta_2 ** state["step"]) ** 0.5 / (1 - beta_1 ** state["step"])
         return state["exp_avg_sq"].sqrt().add_(group["eps"]).reciprocal_().mul_(state["exp_avg"]).mul_(rate)
+
+
+class SignConstrainedAdam(torch.optim.Adam):
+    """torch's Adam, with every weight that crosses zero put back to zero.
+
+    The optimizer of the unconstrained run that the paper compares with: weights change by about lr in their own unit,
+    whatever their size. A weight that reached zero may leave it again, to its own side; what is zero at the start stays.
+
+    Parameters
+    ----------
+    params : iterable of tensors or of dicts
+    lr : float
+        In the unit of the weights.
+    betas : tuple of two floats
+    eps : float
+
+    Raises
+    ------
+    InputError
+        An argument is out of its range.
+
+    Source
+    ------
+    Ito et al. (2025); Kingma and Ba (2015) Adam: a method for stochastic optimization.
+
+    Examples
+    --------
+    >>> import torch
+    >>> weight = torch.nn.Parameter(torch.tensor([2.0, -0.1, 0.0]))
+    >>> optimizer = SignConstrainedAdam([weight], lr=0.5)
+    >>> (weight - 1).square().sum().backward()    # gradient 2, -2.2, -2
+    >>> optimizer.step()
+    >>> weight.data.tolist()
+    [1.5, 0.0, 0.0]
+    """
+
+    def __init__(self, params, lr=0.1, betas=(0.9, 0.999), eps=1e-11):
+        super().__init__(params, **_checked(lr=lr, betas=tuple(betas), eps=eps))
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        weights = [weight for group in self.param_groups for weight in group["params"] if weight.grad is not None]
+        signs = [self.state[weight].get("sign", weight.sign().to(torch.int8)) for weight in weights]
+        for weight, sign in zip(weights, signs, strict=True):
+            self.state[weight].pop("sign", None)  # Adam takes an empty state for a new one
+        loss = super().step(closure)
+        for weight, sign in zip(weights, signs, strict=True):
+            weight.mul_(weight.sign() == sign)
+            self.state[weight]["sign"] = sign
+        return loss
 
 
 def _scale(weight, exponent, max_exponent):

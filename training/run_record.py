@@ -1,17 +1,15 @@
-"""The run folder: configuration, environment, one row of metrics per update."""
+"""The run folder: configuration, one row of metrics per step, what else a run finds."""
 
 import csv
 import json
 import os
-import platform
-from datetime import UTC, datetime
-from importlib.metadata import version
+import weakref
+from datetime import datetime
 from pathlib import Path
 
-from twincortex.models.atomic_output import new_file
+from twincortex.models.atomic_output import flush_to_disk, is_leftover, new_file, remove_leftovers
 from twincortex.models.errors import InputError
-
-PACKAGES = ("twincortex", "torch", "brian2", "numpy", "scipy", "sympy", "numba", "h5py")
+from twincortex.training.run_lock import LOCK, lock_run_folder
 
 
 class RunRecord:
@@ -34,22 +32,25 @@ class RunRecord:
     Raises
     ------
     InputError
-        The folder exists and holds something, and the run does not resume.
+        The folder exists and holds something, and the run does not resume; another process trains in it; it cannot be
+        written.
     """
 
     def __init__(self, folder, config_text, resume=False):
         self.folder = Path(folder or Path("runs") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
-        if not resume and self.folder.exists() and any(self.folder.iterdir()):
+        if not resume and _holds_something(self.folder):
             raise InputError(f"{self.folder} is not empty. Choose another --out, or continue that run with --resume.")
-        (self.folder / "figures").mkdir(parents=True, exist_ok=True)
+        weakref.finalize(self, os.close, lock_run_folder(self.folder))
+        remove_leftovers(self.folder)
         self._metrics = self.folder / "metrics.csv"
-        if folder is None:
-            _point_to(Path("runs/latest"), self.folder.name)
         self.rows = []
+        # First of all: with it alone the run can be resumed, from its start.
         with new_file(self.folder / "config.yaml") as partial:
             partial.write_text(config_text)
-        if not resume:
-            self.write_json("environment.json", _environment())
+        flush_to_disk(self.folder.parent)
+        if folder is None:
+            _point_to(Path("runs/latest"), self.folder.name)
+        (self.folder / "figures").mkdir(exist_ok=True)
 
     def add(self, metrics):
         """Append one row to metrics.csv; the first row decides the columns.
@@ -57,15 +58,26 @@ class RunRecord:
         Parameters
         ----------
         metrics : dict of str -> number
+
+        Raises
+        ------
+        InputError
+            The disk is full.
         """
         self.rows.append(metrics)
-        with self._metrics.open("a", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(self.rows[0]))
-            if len(self.rows) == 1:
-                writer.writeheader()
-            writer.writerow(metrics)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with self._metrics.open("a", newline="") as file:
+                writer = csv.DictWriter(file, fieldnames=list(self.rows[0]))
+                if len(self.rows) == 1:
+                    writer.writeheader()
+                writer.writerow(metrics)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise InputError(
+                f"{self._metrics} cannot be written: {error}. The last checkpoint stays; make room, then continue with "
+                f"--resume {self.folder}."
+            ) from error
 
     def keep_rows(self, step):
         """Go on from the metrics of the updates up to a step; later ones belong to updates that are done again.
@@ -89,7 +101,12 @@ class RunRecord:
 
     def write_json(self, name, content):
         """Write a JSON file into the run folder."""
-        (self.folder / name).write_text(json.dumps(content, indent=2) + "\n")
+        with new_file(self.folder / name) as partial:
+            partial.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def _holds_something(folder):
+    return folder.exists() and any(path.name != LOCK and not is_leftover(path) for path in folder.iterdir())
 
 
 def _point_to(link, target):
@@ -102,12 +119,3 @@ def _point_to(link, target):
 
 def _number(text):
     return int(text) if text.isdigit() else float(text)
-
-
-def _environment():
-    return {
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
-        "versions": {name: version(name) for name in PACKAGES},
-    }

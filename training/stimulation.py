@@ -9,6 +9,7 @@ from twincortex.models.background import background_spikes
 from twincortex.models.lgn import LgnModel, lgn_spikes
 from twincortex.models.randomness import philox
 from twincortex.models.stimuli import DriftingGrating, Gray
+from twincortex.training.processes import Processes
 
 # Rollouts of one step draw from streams of their own: trial number = (step * 3 + rollout) * MAX_BATCH + trial.
 ROLLOUTS = ("settle", "evoked", "spontaneous")
@@ -23,12 +24,13 @@ class Stimulation:
     ----------
     inputs : dict of source -> list of SpikeTrains
         One per trial.
-    direction : (B,) float array [deg] or None
-        Of the gratings.
+    direction, phase : (B * processes,) float arrays [deg] or None
+        Of the gratings in all trials of the step.
     """
 
     inputs: dict
     direction: np.ndarray | None = None
+    phase: np.ndarray | None = None
 
 
 class StimulusProtocol:
@@ -39,12 +41,14 @@ class StimulusProtocol:
     circuit : Circuit
     protocol : twincortex.training.config.Protocol
     seed : int
+    processes : Processes, optional
+        Those that share a step; each gets the inputs of its own trials.
     """
 
-    def __init__(self, circuit, protocol, seed):
-        self.protocol, self.seed = protocol, seed
+    def __init__(self, circuit, protocol, seed, processes=None):
+        self.protocol, self.seed, self._processes = protocol, seed, processes or Processes()
         self.n_background = circuit.projections["bkg_to_v1"].n_sources
-        self._lgn = LgnModel(circuit.lgn_units)
+        self._lgn, self._gray_rates = LgnModel(circuit.lgn_units), {}
 
     def gray(self, step, rollout, duration):
         """Gray screen for every trial of a batch.
@@ -60,8 +64,10 @@ class StimulusProtocol:
         -------
         Stimulation
         """
-        rates = self._lgn.rates(Gray(duration))
-        return Stimulation(self._spikes(repeat(rates, self.protocol.batch), step, rollout, duration))
+        if duration not in self._gray_rates:
+            self._gray_rates[duration] = self._lgn.rates(Gray(duration))
+        rates = repeat(self._gray_rates[duration], self.protocol.batch)
+        return Stimulation(self._spikes(rates, step, rollout, duration))
 
     def gratings(self, step):
         """Drifting gratings of random direction and phase, one per trial.
@@ -74,8 +80,8 @@ class StimulusProtocol:
         -------
         Stimulation
         """
-        protocol = self.protocol
-        draws = philox(self.seed, "grating_direction_and_phase", step).uniform(0, 360, size=(protocol.batch, 2))
+        protocol, n_trials = self.protocol, self.protocol.batch * self._processes.count
+        draws = philox(self.seed, "grating_direction_and_phase", step).uniform(0, 360, size=(n_trials, 2))
         # One after the other: the rates of a trial take 139 kB per step, its spikes a thousandth.
         rates = (
             self._lgn.rates(
@@ -88,13 +94,13 @@ class StimulusProtocol:
                     contrast=protocol.contrast,
                 )
             )
-            for direction, phase in draws
+            for direction, phase in draws[self._processes.trials(protocol.batch)]
         )
-        return Stimulation(self._spikes(rates, step, "evoked", protocol.evoked_ms), direction=draws[:, 0])
+        return Stimulation(self._spikes(rates, step, "evoked", protocol.evoked_ms), *draws.T)
 
     def _spikes(self, rates, step, rollout, duration):
         first = (step * len(ROLLOUTS) + ROLLOUTS.index(rollout)) * MAX_BATCH
-        trials = range(first, first + self.protocol.batch)
+        trials = range(first, first + MAX_BATCH)[self._processes.trials(self.protocol.batch)]
         return {
             "lgn": [lgn_spikes(rate, seed=self.seed, trial=trial) for rate, trial in zip(rates, trials, strict=True)],
             "bkg": [

@@ -34,10 +34,12 @@ def synchrony_loss(activity, targets, n_pools=500, settle_ms=200.0):
     first = round(min(settle_ms / activity.dt, 0.4 * n_steps))
     bin_ms, recorded = read_fano_curve((n_steps - first) * activity.dt, activity.condition)
     bin_steps = np.maximum(np.rint(bin_ms / activity.dt), 1).astype(int).tolist()
-    n_trials, n_neurons = activity.spikes.shape[1:]
+    n_trials = activity.spikes.shape[1]
     trial, cell, pool = draw_fano_pools(n_trials, len(targets.excitatory_core), n_pools, activity.random("fano_pools"))
     trial, cell, pool = (torch.as_tensor(ids, device=activity.spikes.device) for ids in (trial, cell, pool))
-    members = activity.spikes[first:].flatten(1).index_select(1, trial * n_neurons + targets.excitatory_core[cell])
+    # (time, neuron, trial) is how the engines lay spikes out in memory.
+    by_member = activity.spikes[first:].transpose(1, 2).flatten(1)
+    members = by_member.index_select(1, targets.excitatory_core[cell] * n_trials + trial)
     counts = members.new_zeros(len(members), n_pools).index_add(1, pool, members)
     model = torch.stack([fano.mean() for fano in fano_factor_curve(counts, bin_steps)])
     recorded = model.new_tensor(recorded)

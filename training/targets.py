@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from twincortex.models.errors import InputError, first_offenders
-from twincortex.models.neuropixels import read_neuropixels_summary, sample_quantiles
+from twincortex.models.errors import InputError
+from twincortex.models.neuropixels import read_neuropixels_summary, recorded_types, sample_quantiles
 from twincortex.models.parameters import read_populations
 from twincortex.models.randomness import philox
 from twincortex.models.surrogate.delivery import shared_tensor
@@ -110,7 +110,7 @@ def circuit_targets(circuit, seed, core_radius_um=200.0, annulus_weight=0.1, reg
         A population has no recorded counterpart, or the core is empty or has no excitatory neuron.
     """
     nodes = circuit.nodes
-    cell_types, type_index = np.unique(_recorded_names(circuit.pop_name), return_inverse=True)
+    cell_types, type_index = np.unique(recorded_types(circuit.pop_name), return_inverse=True)
     in_core = np.hypot(nodes.x, nodes.z) < core_radius_um
     excitatory = read_populations().ei.reindex(circuit.pop_name).to_numpy() == "e"
     if not np.any(in_core & excitatory):
@@ -160,17 +160,6 @@ def rate_targets(cell_type, condition, n_cells, seed, *counters):
     """
     draw = philox(seed, f"target_rates_{condition}", *counters).random(n_cells)
     return np.sort(sample_quantiles(f"{condition}_rate_Hz", cell_type, draw, with_silent_unit=True))
-
-
-def _recorded_names(pop_name):
-    of_population = read_populations().neuropixels_type.to_dict()
-    unknown = sorted(set(pop_name) - set(of_population))
-    if unknown:
-        raise InputError(
-            f"populations {first_offenders(unknown)} have no counterpart in the recordings. "
-            "Name it in the column neuropixels_type of models/data/populations.csv."
-        )
-    return np.array([of_population[name] for name in pop_name])
 
 
 def _region(number, weight, neurons, type_of_neuron, cell_types, seed):

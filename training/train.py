@@ -1,33 +1,35 @@
 """Train a V1 column and test it in two engines: ``python training/train.py --config training/configs/demo.yaml``.
 
-Writes a run folder: config.yaml, environment.json, metrics.csv, checkpoints/, circuit/ (SONATA, untrained weights),
-weights/ (trained weights as SONATA edges), held_out.json and figures/. Its last line of output is JSON.
+Writes a run folder: config.yaml, environment.json, metrics.csv, tensorboard/, checkpoints/, circuit/ (SONATA, untrained
+weights), weights/ (trained weights as SONATA edges), held_out.json and figures/. Its last line of output is JSON.
 """
 
 import hashlib
 import json
-import signal
 import sys
+from pathlib import Path
 
 from twincortex.models.column import build_column
 from twincortex.models.column.expected_connections import expected_counts
 from twincortex.models.column.sizes import column_size
-from twincortex.models.errors import DivergedError, InputError, OutOfMemoryError, TwinCortexError, is_out_of_memory
+from twincortex.models.errors import DivergedError, InputError, is_out_of_memory
+from twincortex.models.memory_forecast import counts_of
 from twincortex.models.sonata import read_circuit, write_circuit
 from twincortex.models.sonata.weights import TRAINED, write_weights
 from twincortex.models.weights import circuit_with_trained_weights
 from twincortex.training.checkpoints import read_last_checkpoint, save_checkpoint
 from twincortex.training.config_reading import read_config
+from twincortex.training.environment import record_environment
+from twincortex.training.exit_codes import run_as_program
+from twincortex.training.failure import write_failure
 from twincortex.training.figures import draw_training
 from twincortex.training.held_out import check_second_engine, held_out_test
 from twincortex.training.interruption import Interruption
 from twincortex.training.loop import Trainer, start_training
-from twincortex.training.memory_check import KNOBS, check_training
+from twincortex.training.memory_check import check_training, explain_out_of_memory
 from twincortex.training.run_record import RunRecord
+from twincortex.training.tensorboard_log import TensorBoardLog
 from twincortex.training.training_progress import TrainingProgress
-
-CHECKPOINT_EVERY = 10
-INTERRUPTED = 130
 
 
 def main(arguments=None):
@@ -35,32 +37,50 @@ def main(arguments=None):
     config, out, resume, text = read_config(arguments)
     check_second_engine(config.validation.engine)
     checkpoint = _checkpoint_to_continue(resume, config.steps) if resume else None
-    circuit = read_circuit(f"{resume}/circuit") if resume else _find_circuit(config)
+    circuit = _find_circuit(config, resume)
     state = start_training(circuit, config)
     trainer = Trainer(circuit, config, state)
     # Whatever is wrong with the configuration has been said by now: only a run that can start gets a folder.
     record = RunRecord(resume or out, text, resume=bool(resume))
+    try:
+        _run(trainer, circuit, record, checkpoint)
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(f"{stop}; continue with --resume {record.folder}".removeprefix("; ")) from stop
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise explain_out_of_memory(error, counts_of(circuit), config) from error
+
+
+def _run(trainer, circuit, record, checkpoint):
+    config, state = trainer.config, trainer.state
     if checkpoint:
         checkpoint.restore(state, circuit)
-        record.keep_rows(state.step)
-    else:
+    record.keep_rows(state.step)
+    if not (record.folder / "circuit").exists():
         write_circuit(circuit, record.folder / "circuit")
-    _train(trainer, circuit, record)
-    trained = circuit_with_trained_weights(circuit, state.column)
-    names = sorted({*TRAINED, *config.optimization.projections})
-    write_weights(trained, record.folder / "weights", "trained", names)
-    held_out = _test(circuit, trained, config, record)
+    record_environment(record.folder, circuit)
+    with TensorBoardLog(record.folder, state.step) as tensorboard:
+        _train(trainer, circuit, record, tensorboard)
+        trained = circuit_with_trained_weights(circuit, state.column)
+        names = sorted({*TRAINED, *config.optimization.projections})
+        write_weights(trained, record.folder / "weights", "trained", names)
+        held_out = _test(circuit, trained, config, record) if config.validation.at_end else {"mismatched": None}
+        for path in sorted((record.folder / "figures").glob("*.png")):
+            tensorboard.add_figure(state.step, path.stem, path)
     print(json.dumps(_summary(state, held_out, record)))
 
 
 def _checkpoint_to_continue(run_folder, steps):
     checkpoint = read_last_checkpoint(run_folder)
-    if checkpoint.step > steps:
+    if checkpoint and checkpoint.step > steps:
         raise InputError(f"steps {steps}: {run_folder} has done {checkpoint.step} already. Ask for more.")
     return checkpoint
 
 
-def _find_circuit(config):
+def _find_circuit(config, resume):
+    if resume and Path(resume, "circuit").exists():
+        return read_circuit(Path(resume, "circuit"))
     choice = config.circuit
     if choice.folder:
         return read_circuit(choice.folder)
@@ -69,21 +89,22 @@ def _find_circuit(config):
     return build_column(choice.size, seed=choice.seed)
 
 
-def _train(trainer, circuit, record):
+def _train(trainer, circuit, record, tensorboard):
     config, state = trainer.config, trainer.state
     print(f"training {circuit.n_neurons:,} neurons, {circuit.projections['v1_to_v1'].n_edges:,} recurrent connections")
     with TrainingProgress(state.step, config.steps) as progress, Interruption() as interruption:
         while state.step < config.steps:
             try:
                 record.add(trainer.update())
-            except DivergedError:
-                save_checkpoint(record.folder, state, circuit)
-                raise
+            except DivergedError as error:
+                raise DivergedError(f"{error} {write_failure(record.folder, trainer, circuit, error)}") from error
             progress.show(record.rows[-1])
-            if state.step % CHECKPOINT_EVERY == 0 or state.step == config.steps or interruption.asked:
-                save_checkpoint(record.folder, state, circuit)
+            tensorboard.add(record.rows[-1])
+            if state.step % config.checkpoints.every == 0 or state.step == config.steps or interruption.asked:
+                save_checkpoint(record.folder, state, circuit, config.checkpoints.keep)
+                tensorboard.flush()
             if interruption.asked:
-                raise KeyboardInterrupt(f"checkpoint of update {state.step} written to {record.folder}")
+                raise KeyboardInterrupt(f"checkpoint of step {state.step} written")
     if record.rows:
         first, last = record.rows[0]["loss"], record.rows[-1]["loss"]
         print(f"loss {first:.3f} -> {last:.3f} ({last / first:.2f} of it)")
@@ -128,27 +149,5 @@ def _summary(state, held_out, record):
     }
 
 
-def _run_as_program():
-    # Jobs are ended by SIGTERM; it is treated like Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        main()
-    except TwinCortexError as error:
-        print(f"train.py: {error}", file=sys.stderr)
-        return error.exit_code
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        print(f"train.py: out of memory ({error}). {KNOBS}", file=sys.stderr)
-        return OutOfMemoryError.exit_code
-    except KeyboardInterrupt as stop:
-        print(
-            f"train.py: interrupted; {str(stop) or 'continue with --resume if the run has a checkpoint'}",
-            file=sys.stderr,
-        )
-        return INTERRUPTED
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(_run_as_program())
+    sys.exit(run_as_program(main))

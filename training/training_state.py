@@ -20,8 +20,10 @@ class TrainingState:
     optimizer : torch.optim.Optimizer
     rate_average : (N,) tensor [Hz]
         Running average of evoked rates.
+    scheduler : torch.optim.lr_scheduler.LRScheduler or None
+        Of the learning rate; None: constant.
     step : int
-        Updates done.
+        Steps done.
     settled : State or None
         Where the last settling in gray ended; depends on the weights of that step, so it cannot be made again later.
     settled_step : int or None
@@ -31,6 +33,7 @@ class TrainingState:
     column: Column
     optimizer: torch.optim.Optimizer
     rate_average: torch.Tensor
+    scheduler: torch.optim.lr_scheduler.LRScheduler | None = None
     step: int = 0
     settled: State | None = None
     settled_step: int | None = None
@@ -46,13 +49,15 @@ def state_to_tensors(state):
     Returns
     -------
     tensors : dict of str -> tensor
-        Of the trained projections ``weights/<projection>`` and ``optimizer/<projection>/<name>``; ``rate_average``,
-        ``settled/...``.
+        On the CPU; of the trained projections ``weights/<projection>`` and ``optimizer/<projection>/<name>``;
+        ``rate_average``, ``settled/...``.
     facts : dict
         What is no tensor, ready for JSON.
     """
     tensors = {"rate_average": state.rate_average}
     facts = {"step": state.step, "settled_step": state.settled_step, "optimizer": {}}
+    facts["groups"] = [_options(group) for group in state.optimizer.param_groups]
+    facts["scheduler"] = None if state.scheduler is None else state.scheduler.state_dict()
     for projection, weight in _trained(state.column):
         tensors[f"weights/{projection}"] = weight.detach()
         facts["optimizer"][projection] = {}
@@ -74,18 +79,82 @@ def restore_state(state, tensors, facts):
     state : TrainingState
         Of the same circuit and configuration.
     tensors, facts : dict
-        From `state_to_tensors`.
+        From `state_to_tensors`; the tensors are copied.
     """
-    tensors = {name: tensor.to(state.column.device) for name, tensor in tensors.items()}
+    tensors = {name: _to_device(tensor, state.column.device) for name, tensor in tensors.items()}
     for projection, weight in _trained(state.column):
         with torch.no_grad():
             weight.copy_(tensors[f"weights/{projection}"])
         moments = _below(tensors, f"optimizer/{projection}/") | facts["optimizer"][projection]
         if moments:
             state.optimizer.state[weight] = moments
+    for group, options in zip(state.optimizer.param_groups, facts["groups"], strict=True):
+        group.update(_as_before_json(options, _options(group)))
+    if state.scheduler is not None:
+        state.scheduler.load_state_dict(_as_before_json(facts["scheduler"], state.scheduler.state_dict()))
     state.rate_average, state.step = tensors["rate_average"], facts["step"]
     state.settled_step = facts["settled_step"]
     state.settled = None if state.settled_step is None else _settled_from_tensors(_below(tensors, "settled/"))
+
+
+def settled_part(tensors):
+    """Choose the settled state from what `state_to_tensors` made; it is of the trials of one process."""
+    return {name: tensor for name, tensor in tensors.items() if name.startswith("settled/")}
+
+
+def join_settled(tensors, settled):
+    """Join the settled states of all processes, which are alike in all else.
+
+    Parameters
+    ----------
+    tensors : dict of str -> tensor
+        Of the first process.
+    settled : list of dict of str -> tensor
+        Of all, in the order of ranks.
+
+    Returns
+    -------
+    dict of str -> tensor
+        With ``process_<rank>/settled/...`` of the others.
+    """
+    others = enumerate(settled[1:], start=1)
+    return tensors | {f"process_{rank}/{name}": tensor for rank, one in others for name, tensor in one.items()}
+
+
+def part_of_process(tensors, rank):
+    """Choose what `restore_state` of one process wants from what `join_settled` made.
+
+    Parameters
+    ----------
+    tensors : dict of str -> tensor
+    rank : int
+
+    Returns
+    -------
+    dict of str -> tensor
+    """
+    own = _below(tensors, f"process_{rank}/")
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith("process_")} | own
+
+
+def _options(group):
+    return {name: value for name, value in group.items() if name != "params"}
+
+
+def _to_device(tensor, device):
+    # torch's optimizers count their steps in scalars on the CPU, wherever the weights are. What safetensors hands out
+    # may lie in the file itself, which is going to be removed.
+    return tensor.to("cpu" if tensor.ndim == 0 else device, copy=True)
+
+
+def _as_before_json(value, like):
+    """Undo what JSON does to tuples and to keys that are numbers; ``like`` is a value of the right types."""
+    if isinstance(like, dict):
+        keys = {str(key): key for key in like}
+        return type(like)({keys.get(k, k): _as_before_json(v, like.get(keys.get(k, k))) for k, v in value.items()})
+    if isinstance(like, list) and len(like) == len(value):
+        return [_as_before_json(*pair) for pair in zip(value, like, strict=True)]
+    return tuple(value) if isinstance(like, tuple) else value
 
 
 def _trained(column):

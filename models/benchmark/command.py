@@ -1,7 +1,6 @@
 """``twincortex benchmark``."""
 
 import json
-import platform
 import sys
 import tempfile
 from datetime import date
@@ -17,7 +16,7 @@ from twincortex.models.benchmark.worker import SETTINGS
 from twincortex.models.command_line import command_parser, print_json
 from twincortex.models.doctor import examine_machine
 from twincortex.models.errors import InputError, OutOfMemoryError, TwinCortexError
-from twincortex.models.toolchain import count_processors
+from twincortex.models.toolchain import count_processors, name_processor
 
 _RANDOM = {"neurons": 5000, "synapses": 2_500_000, "rate_Hz": 5.0}
 
@@ -79,8 +78,12 @@ def _measure(settings, folder):
     ran = {name: engine for name, engine in engines.items() if "error" not in engine}
     return {
         "date": date.today().isoformat(),
-        "machine": {**machine["machine"], "cpu": _cpu(), "memory_GB": round(psutil.virtual_memory().total / 1e9, 1)}
-        | {"gpu": machine["tools"]["gpu"]},
+        "machine": {
+            **machine["machine"],
+            "cpu": name_processor(),
+            "memory_GB": round(psutil.virtual_memory().total / 1e9, 1),
+            "gpu": machine["tools"]["gpu"],
+        },
         "versions": machine["versions"],
         "settings": vars(settings) | {"after_spike_current": settings.after_spike_current},
         "circuit": facts,
@@ -102,13 +105,6 @@ def _run_engine(name, facts, settings, folder):
     passes = ", ".join(f"{part} {engine[part]['median']:.3g} s" for part in ("forward", "backward") if engine[part])
     _tell(f"{name}: {passes}; {engine['spikes']:,} spikes")
     return engine | rates_of(engine, facts, settings)
-
-
-def _cpu():
-    information = Path("/proc/cpuinfo")
-    lines = information.read_text().splitlines() if information.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def _tell(text):

@@ -1,6 +1,7 @@
 """Derive the Neuropixels summaries of this folder: ``python derive_targets.py SOURCE`` (SOURCE holds targets/*).
 
-The recordings stay where they are; shipped are their distribution per cell type and the mean Fano curves.
+Shipped are the quantities per unit, their distribution per cell type and the mean Fano curves; the recordings stay
+where they are.
 """
 
 import sys
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from twincortex.models.neuropixels import MIN_PREFERRED_RATE_HZ
 
 HERE = Path(__file__).parent
 
@@ -25,11 +28,30 @@ QUANTITIES = {
     "OSI": "OSI",
     "DSI": "DSI",
 }
-MIN_PREFERRED_RATE_HZ = 0.5
-
 WINDOWS_MS = (300, 1800)
 CONDITIONS = {"evoked": "evoked", "spontaneous": "spont"}
 BINS_MS = 1000 * np.logspace(-3, 0, 20)
+
+
+def derive_units(source):
+    """What is compared with the model, unit by unit.
+
+    Parameters
+    ----------
+    source : pathlib.Path
+        Holds ``targets/neuropixels_v1_units.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per unit, by cell type and in the order of the source: evoked, spontaneous and preferred-direction rate
+        [Hz], OSI, DSI; the last two NaN for silent units and units below 0.5 Hz at their preferred direction.
+    """
+    recorded = pd.read_csv(source / "targets/neuropixels_v1_units.csv", sep=" ")
+    units = recorded[["cell_type", *QUANTITIES.values()]].set_axis(["cell_type", *QUANTITIES], axis=1)
+    tuned = (units.evoked_rate_Hz != 0) & (units.preferred_direction_rate_Hz >= MIN_PREFERRED_RATE_HZ)
+    units.loc[~tuned, ["OSI", "DSI"]] = np.nan
+    return units.sort_values("cell_type", kind="stable").set_index("cell_type")
 
 
 def derive_summary(source):
@@ -46,13 +68,11 @@ def derive_summary(source):
         One row per (cell_type, quantity): n_units, mean and one column per quantile level, in the unit of the quantity.
         OSI and DSI leave out silent units and units below 0.5 Hz at their preferred direction.
     """
-    units = pd.read_csv(source / "targets/neuropixels_v1_units.csv", sep=" ")
-    tuned = units[(units["Ave_Rate(Hz)"] != 0) & (units["max_mean_rate(Hz)"] >= MIN_PREFERRED_RATE_HZ)]
+    units = derive_units(source)
     rows = []
-    for cell_type in sorted(units.cell_type.unique()):
-        for quantity, column in QUANTITIES.items():
-            table = tuned if quantity in ("OSI", "DSI") else units
-            values = table.loc[table.cell_type == cell_type, column].dropna()
+    for cell_type in units.index.unique():
+        for quantity in QUANTITIES:
+            values = units.loc[cell_type, quantity].dropna()
             rows.append((cell_type, quantity, len(values), values.mean(), *np.quantile(values, LEVELS)))
     columns = ["cell_type", "quantity", "n_units", "mean", *(f"quantile_{level:.3f}" for level in LEVELS)]
     return pd.DataFrame(rows, columns=columns).set_index(columns[:2])
@@ -85,8 +105,12 @@ def derive_fano_curves(source):
 
 
 def write_targets(source, folder=HERE):
-    """Write both summaries, each below a line that names source and license, into a folder."""
-    tables = {"neuropixels_summary": derive_summary(source), "fano_curves": derive_fano_curves(source)}
+    """Write the tables, each below a line that names source and license, into a folder."""
+    tables = {
+        "neuropixels_units": derive_units(source),
+        "neuropixels_summary": derive_summary(source),
+        "fano_curves": derive_fano_curves(source),
+    }
     for name, table in tables.items():
         text = table.to_csv(float_format="%.6g", lineterminator="\n")
         Path(folder, f"{name}.csv").write_text(f"{SOURCE_NOTE}\n{text}")

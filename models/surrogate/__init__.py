@@ -5,7 +5,7 @@ from twincortex.models.surrogate.column import Rollout, State
 from twincortex.models.surrogate.engines import make_column
 from twincortex.models.surrogate.fused import FusedColumn
 from twincortex.models.surrogate.reference import ReferenceColumn
-from twincortex.models.surrogate.simulate import simulate, simulate_trials
+from twincortex.models.surrogate.simulate import simulate, simulate_column, simulate_trials
 from twincortex.models.surrogate.spike_functions import REFERENCE_SHAPING, GradientShaping
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "State",
     "make_column",
     "simulate",
+    "simulate_column",
     "simulate_trials",
 ]

@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 
+from twincortex.models.errors import InputError
 from twincortex.models.memory_forecast import NEURON_STEPS_AT_ONCE
 from twincortex.models.recording import Recording
 from twincortex.models.spikes import SpikeTrains, from_steps
@@ -54,13 +55,42 @@ def simulate_trials(circuit, trials, run, equation_set=None, progress=None, **en
     list of Recording
     """
     run.check_record_v(circuit.n_neurons)
-    for trains in (trains for inputs in trials for trains in inputs.values()):
-        trains.check_within(run.duration)
     dtype = torch.float32 if run.precision == "float32" else torch.float64
     options = {"dt": run.dt, "equation_set": equation_set, "after_spike_current": run.after_spike_current}
     column = make_column(circuit, **engine, **options, dtype=dtype, trained=())
-    current = None if run.current is None else torch.from_numpy(run.current).to(dtype)
-    n_at_once = max(1, NEURON_STEPS_AT_ONCE // (circuit.n_neurons * len(trials)))
+    spikes, potentials = simulate_column(column, trials, run, progress)
+    return [_recording(circuit, run, column, *of_trial) for of_trial in zip(spikes, potentials, strict=True)]
+
+
+def simulate_column(column, trials, run, progress=None):
+    """Simulate several trials with a column as it is, from rest and without gradients.
+
+    Parameters
+    ----------
+    column : Column
+        Its own dt, equations and precision hold, not those of the run.
+    trials : sequence of dict of source -> SpikeTrains
+    run : Run
+        Duration, neurons to record and current.
+    progress : callable, optional
+        As in `simulate`.
+
+    Returns
+    -------
+    spikes : list of SpikeTrains
+    potentials : list of (n_steps, n_recorded) float64 arrays [mV]
+
+    Raises
+    ------
+    InputError
+        Spikes outside the run, a run of another dt than the column.
+    """
+    if run.dt != column.dt:
+        raise InputError(f"a run of dt {run.dt:g} ms on a column of dt {column.dt:g} ms. Make both the same.")
+    for trains in (trains for inputs in trials for trains in inputs.values()):
+        trains.check_within(run.duration)
+    current = None if run.current is None else torch.from_numpy(run.current).to(column.dtype)
+    n_at_once = max(1, NEURON_STEPS_AT_ONCE // (column.n_neurons * len(trials)))
     bounds = [*range(0, run.n_steps, n_at_once), run.n_steps]
     pieces = {name: [_cut(inputs[name], bounds, run.dt) for inputs in trials] for name in trials[0]}
     spikes, potentials, state = [], [], None
@@ -74,8 +104,10 @@ def simulate_trials(circuit, trials, run, equation_set=None, progress=None, **en
             potentials.append(rollout.v_recorded.double().cpu().numpy())
             if progress:
                 progress(stop)
-    spikes, potentials = np.concatenate(spikes, axis=1), np.concatenate(potentials)
-    return [_recording(circuit, run, column, spikes, potentials, trial) for trial in range(len(trials))]
+    (step, trial, neuron), potentials = np.concatenate(spikes, axis=1), np.concatenate(potentials)
+    of_trial = [trial == number for number in range(len(trials))]
+    trains = [from_steps("v1", column.n_neurons, step[mine], neuron[mine], run.dt) for mine in of_trial]
+    return trains, [potentials[:, number] for number in range(len(trials))]
 
 
 def _cut(trains, bounds, dt):
@@ -88,11 +120,10 @@ def _cut(trains, bounds, dt):
     ]
 
 
-def _recording(circuit, run, column, spikes, potentials, trial):
-    step, _, neuron = spikes[:, spikes[1] == trial]
+def _recording(circuit, run, column, spikes, potentials):
     return Recording(
-        spikes=from_steps("v1", circuit.n_neurons, step, neuron, run.dt),
-        v=potentials[:, trial],
+        spikes=spikes,
+        v=potentials,
         v_ids=np.array(run.record_v, dtype=np.int64),
         dt=run.dt,
         duration=run.duration,

@@ -23,7 +23,7 @@ from twincortex.models.toolchain import find_compiler
 RUN = "import sys; from twincortex.models.command_line import main; sys.exit(main())"
 
 SUBCOMMANDS = (
-    *("build", "info", "stimulate", "simulate", "compare", "validate"),
+    *("build", "info", "stimulate", "simulate", "compare", "validate", "evaluate"),
     *("import", "check", "import-spikes", "benchmark", "doctor"),
 )
 

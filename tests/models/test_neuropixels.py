@@ -13,6 +13,8 @@ from twincortex.models.neuropixels import (
     per_type_quantiles,
     read_fano_curve,
     read_neuropixels_summary,
+    read_neuropixels_units,
+    recorded_types,
     sample_quantiles,
 )
 
@@ -78,8 +80,32 @@ def test_quantiles_rise_from_the_smallest_to_the_largest_unit(quantity):
 @needs_recordings
 def test_shipped_tables_are_what_the_script_derives_from_the_recordings(tmp_path):
     derive_targets().write_targets(SOURCE, tmp_path)
-    for name in ("neuropixels_summary.csv", "fano_curves.csv"):
+    for name in ("neuropixels_units.csv", "neuropixels_summary.csv", "fano_curves.csv"):
         assert (tmp_path / name).read_text() == (REPOSITORY / "models/data" / name).read_text()
+
+
+@pytest.mark.parametrize("quantity", ["evoked_rate_Hz", "spontaneous_rate_Hz", "OSI", "DSI"])
+def test_units_and_summary_are_of_the_same_recordings(quantity):
+    units, summary = read_neuropixels_units(), read_neuropixels_summary()
+    for name in summary.index.unique("cell_type"):
+        values = units.loc[[name], quantity].dropna()
+        assert len(values) == summary.n_units[name, quantity]
+        assert values.mean() == pytest.approx(summary["mean"][name, quantity], rel=1e-5)  # six digits in both files
+        assert values.median() == pytest.approx(summary["quantile_0.500"][name, quantity], rel=1e-5)
+
+
+def test_units_below_half_a_hertz_at_their_best_direction_have_no_selectivity():
+    units = read_neuropixels_units()
+    slow = units.preferred_direction_rate_Hz < neuropixels.MIN_PREFERRED_RATE_HZ
+    assert slow.sum() == 184  # counted in the recordings
+    assert units[slow].OSI.isna().all()
+    assert units[slow].DSI.isna().all()
+
+
+def test_populations_have_the_names_of_the_recordings():
+    assert recorded_types(np.array(["e5ET", "e4Rorb", "e5IT"])).tolist() == ["L5 Exc", "L4 Exc", "L5 Exc"]
+    with pytest.raises(InputError, match="populations mine have no counterpart"):
+        recorded_types(np.array(["mine"]))
 
 
 @needs_recordings

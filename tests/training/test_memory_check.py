@@ -11,9 +11,10 @@ import psutil
 import pytest
 
 from twincortex.models.errors import OutOfMemoryError
+from twincortex.models.memory_checks import gigabytes
 from twincortex.models.memory_forecast import CircuitCounts
 from twincortex.training.config import Protocol, TrainingConfig, Validation
-from twincortex.training.memory_check import check_training, memory_of
+from twincortex.training.memory_check import check_training, explain_out_of_memory, memory_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 COUNTS = CircuitCounts(16_728, {"v1_to_v1": 4_364_000, "lgn_to_v1": 5_570_000, "bkg_to_v1": 66_912})
@@ -64,11 +65,24 @@ def test_a_batch_larger_than_any_machine_ends_with_exit_code_4_and_leaves_no_fol
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("error", [MemoryError("Unable to allocate 9 GiB"), RuntimeError("CUDA out of memory.")])
+def test_an_end_of_memory_is_explained_with_the_forecast_and_what_helps(error, have):
+    have(10**9)
+    forecast = gigabytes(memory_of(COUNTS, CONFIG, 16))
+    text = str(explain_out_of_memory(error, COUNTS, CONFIG))
+    assert text.startswith("out of memory while training 16,728 neurons with 1e+07 connections on 16 trials of 500 ms")
+    assert f": about {forecast:g} GB were forecast, 1 GB are available." in text
+    assert all(knob in text for knob in ("protocol.batch", "protocol.evoked_ms", "smaller circuit", str(error)))
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps a process within RLIMIT_AS")
 def test_what_torch_raises_without_memory_ends_with_exit_code_4(tmp_path):
-    rollouts = ("--protocol.batch=1000", "--protocol.settle_ms=20", "--protocol.evoked_ms=200")
-    done = train(tmp_path / "run", *rollouts, "--ignore_memory_forecast=true", limit=4 * 2**30)
+    # The reference engine keeps all states, so that few trials, which take time to draw, fill the memory.
+    rollouts = ("--engine=reference", "--protocol.batch=40", "--protocol.settle_ms=20", "--protocol.evoked_ms=300")
+    done = train(tmp_path / "run", *rollouts, "--ignore_memory_forecast=true", limit=3 * 2**30)
     assert done.returncode == 4, done.stderr[-2000:]
-    assert done.stderr.splitlines()[-1].startswith("train.py: out of memory (")
-    assert "protocol.batch" in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("train.py: out of memory while training 1,141 neurons with ")
+    assert "GB were forecast" in last
+    assert "protocol.batch" in last

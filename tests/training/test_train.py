@@ -88,25 +88,28 @@ def test_a_signal_ends_training_with_a_checkpoint_and_exit_code_130(tmp_path, nu
     process.send_signal(number)
     _, errors = process.communicate()
     assert process.returncode == 130
-    assert errors.splitlines()[-1].startswith("train.py: interrupted; checkpoint of update ")
+    step = steps_of(folder)[-1]
+    said = f"train.py: interrupted; checkpoint of step {step} written; continue with --resume {folder}."
+    assert errors.splitlines()[-1] == said
     assert "Traceback" not in errors
-    assert read_last_checkpoint(folder).step == steps_of(folder)[-1]
+    assert read_last_checkpoint(folder).step == step
 
 
-def test_divergence_leaves_a_checkpoint_of_the_last_good_weights(tmp_path):
-    arguments = [*SHORT, "--set", "losses.costs={rate: .inf}", "--out", str(tmp_path / "run")]
-    with pytest.raises(DivergedError, match="weights of step 0 are kept"):
+def test_divergence_keeps_what_is_needed_to_look_into_it_and_makes_no_checkpoint(tmp_path):
+    arguments = [*SHORT, "--set", "losses.rate.cost=.inf", "--out", str(tmp_path / "run")]
+    with pytest.raises(DivergedError, match=r"step 1: not finite: loss.*weights of step 0 are kept.*Inputs and state"):
         main(arguments)
-    assert read_last_checkpoint(tmp_path / "run").step == 0
+    assert json.loads((tmp_path / "run/failure/failure.json").read_text())["step"] == 1
+    assert read_last_checkpoint(tmp_path / "run") is None
 
 
-def test_a_run_without_a_checkpoint_is_refused_before_its_folder_is_touched(tmp_path):
-    config = tmp_path / "config.yaml"
-    config.write_text("steps: 4\n")
-    with pytest.raises(InputError, match="no whole checkpoint"):
+def test_a_run_whose_checkpoints_are_all_damaged_is_refused_before_its_folder_is_touched(tmp_path):
+    (tmp_path / "config.yaml").write_text("steps: 4\n")
+    (tmp_path / "checkpoints/step_000001").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"no whole checkpoint: 'step_000001': .*manifest.json"):
         main(["--resume", str(tmp_path), "--steps", "9"])
-    assert [path.name for path in tmp_path.iterdir()] == ["config.yaml"]
-    assert config.read_text() == "steps: 4\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "config.yaml"]
+    assert (tmp_path / "config.yaml").read_text() == "steps: 4\n"
 
 
 @pytest.mark.slow
