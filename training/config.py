@@ -132,30 +132,30 @@ class Validation:
     every : int
         Steps between scores of similarity; 0 for none.
     trials : int
-        Of each direction.
+        Of a score, for each of eight directions.
     patience : int or None
         Stop when the mean similarity has not risen for so many scores; None goes on to the last step.
-    directions : list of float [deg]
-        Training draws its directions at random.
-    gray_ms, grating_ms : float [ms]
-        Each trial: gray, then the grating.
     seed : int
         Of the held-out phases and noise.
     at_end : bool
         Run the trained weights in torch and in a second engine, and compare their spikes.
     engine : str
         The second engine: ``brian-cpp``, ``brian-cuda`` or ``brian``.
+    directions : list of float [deg]
+        Of the gratings at the end; training draws its directions at random.
+    gray_ms, grating_ms : float [ms]
+        Of each trial at the end: gray, then the grating.
     """
 
     every: int = 0
-    trials: int = 1
+    trials: int = 2
     patience: int | None = None
-    directions: list[float] = field(default_factory=lambda: [0.0, 45.0, 90.0, 135.0, 180.0, 225.0, 270.0, 315.0])
-    gray_ms: float = 500.0
-    grating_ms: float = 1000.0
     seed: int = 1_000_003
     at_end: bool = True
     engine: str = "brian-cpp"
+    directions: list[float] = field(default_factory=lambda: [0.0, 45.0, 90.0, 135.0, 180.0, 225.0, 270.0, 315.0])
+    gray_ms: float = 500.0
+    grating_ms: float = 1000.0
 
     def __post_init__(self):
         """Refuse a test without trials."""

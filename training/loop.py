@@ -100,8 +100,8 @@ class Trainer:
         Returns
         -------
         dict of str -> float
-            Total loss, its parts by condition and of the weights, mean rates [Hz], gradient norm, learning rate, weights
-            whose change was clipped (``clipped``), seconds.
+            Total loss, its parts by condition and of the weights, mean rates [Hz], gradient norm, learning rate,
+            weights whose change was clipped (``clipped``), seconds.
 
         Raises
         ------

@@ -1,7 +1,7 @@
 """What a column is trained towards: the cost and the options of every objective, one dataclass each.
 
-The names of the fields of `Losses` are those of the table in objectives.py; the fields of a dataclass but for its cost are
-keyword arguments of that objective.
+The fields of `Losses` are named as the table in objectives.py; those of a dataclass, but for its cost, are keyword
+arguments of that objective.
 """
 
 from dataclasses import dataclass, field

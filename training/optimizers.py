@@ -143,7 +143,7 @@ class SignConstrainedAdam(torch.optim.Adam):
     """torch's Adam, with every weight that crosses zero put back to zero.
 
     The optimizer of the unconstrained run that the paper compares with: weights change by about lr in their own unit,
-    whatever their size. A weight that reached zero may leave it again, to its own side; what is zero at the start stays.
+    whatever their size. A weight that reached zero may leave it again, to its own side; a zero at the start stays.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ class SignConstrainedAdam(torch.optim.Adam):
     def step(self, closure=None):
         weights = [weight for group in self.param_groups for weight in group["params"] if weight.grad is not None]
         signs = [self.state[weight].get("sign", weight.sign().to(torch.int8)) for weight in weights]
-        for weight, sign in zip(weights, signs, strict=True):
+        for weight in weights:
             self.state[weight].pop("sign", None)  # Adam takes an empty state for a new one
         loss = super().step(closure)
         for weight, sign in zip(weights, signs, strict=True):

@@ -1,6 +1,5 @@
 """The run folder: configuration, one row of metrics per step, what else a run finds."""
 
-import csv
 import json
 import os
 import weakref
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from twincortex.models.atomic_output import flush_to_disk, is_leftover, new_file, remove_leftovers
 from twincortex.models.errors import InputError
+from twincortex.training.row_table import RowTable
 from twincortex.training.run_lock import LOCK, lock_run_folder
 
 
@@ -26,8 +26,8 @@ class RunRecord:
     Attributes
     ----------
     folder : Path
-    rows : list of dict of str -> number
-        The metrics of every update so far, those before a resume included.
+    metrics, validations : RowTable
+        metrics.csv, a row per step, and validation.csv, a row per score.
 
     Raises
     ------
@@ -42,8 +42,8 @@ class RunRecord:
             raise InputError(f"{self.folder} is not empty. Choose another --out, or continue that run with --resume.")
         weakref.finalize(self, os.close, lock_run_folder(self.folder))
         remove_leftovers(self.folder)
-        self._metrics = self.folder / "metrics.csv"
-        self.rows = []
+        self.metrics = RowTable(self.folder / "metrics.csv")
+        self.validations = RowTable(self.folder / "validation.csv")
         # First of all: with it alone the run can be resumed, from its start.
         with new_file(self.folder / "config.yaml") as partial:
             partial.write_text(config_text)
@@ -52,52 +52,16 @@ class RunRecord:
             _point_to(Path("runs/latest"), self.folder.name)
         (self.folder / "figures").mkdir(exist_ok=True)
 
-    def add(self, metrics):
-        """Append one row to metrics.csv; the first row decides the columns.
-
-        Parameters
-        ----------
-        metrics : dict of str -> number
-
-        Raises
-        ------
-        InputError
-            The disk is full.
-        """
-        self.rows.append(metrics)
-        try:
-            with self._metrics.open("a", newline="") as file:
-                writer = csv.DictWriter(file, fieldnames=list(self.rows[0]))
-                if len(self.rows) == 1:
-                    writer.writeheader()
-                writer.writerow(metrics)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise InputError(
-                f"{self._metrics} cannot be written: {error}. The last checkpoint stays; make room, then continue with "
-                f"--resume {self.folder}."
-            ) from error
-
-    def keep_rows(self, step):
-        """Go on from the metrics of the updates up to a step; later ones belong to updates that are done again.
+    def keep(self, step):
+        """Go on from the rows of the steps up to a checkpoint.
 
         Parameters
         ----------
         step : int
             That of the checkpoint.
         """
-        if not self._metrics.exists():
-            return
-        with self._metrics.open(newline="") as file:
-            # The last row may be cut short where the machine went down while it was written.
-            rows = [row for row in csv.DictReader(file) if None not in row.values() and int(row["step"]) <= step]
-        self.rows = [{name: _number(text) for name, text in row.items()} for row in rows]
-        with new_file(self._metrics) as partial, partial.open("w", newline="") as file:
-            if rows:
-                writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-                writer.writeheader()
-                writer.writerows(rows)
+        self.metrics.keep(step)
+        self.validations.keep(step)
 
     def write_json(self, name, content):
         """Write a JSON file into the run folder."""
@@ -115,7 +79,3 @@ def _point_to(link, target):
     partial.unlink(missing_ok=True)
     partial.symlink_to(target)
     partial.replace(link)
-
-
-def _number(text):
-    return int(text) if text.isdigit() else float(text)

@@ -42,7 +42,9 @@ class ScheduleStage:
     def __post_init__(self):
         """Refuse unknown schedulers and stages that never rule."""
         if self.name not in SCHEDULERS:
-            raise InputError(f"optimization.schedule: {self.name!r} is unknown; {near_name_hint(self.name, SCHEDULERS)}.")
+            raise InputError(
+                f"optimization.schedule: {self.name!r} is unknown; {near_name_hint(self.name, SCHEDULERS)}."
+            )
         if self.updates < 1:
             raise InputError(f"optimization.schedule: {self.name} for {self.updates} updates; expected 1 or more.")
 

@@ -12,24 +12,23 @@ from pathlib import Path
 from twincortex.models.column import build_column
 from twincortex.models.column.expected_connections import expected_counts
 from twincortex.models.column.sizes import column_size
-from twincortex.models.errors import DivergedError, InputError, is_out_of_memory
+from twincortex.models.errors import InputError, is_out_of_memory
 from twincortex.models.memory_forecast import counts_of
 from twincortex.models.sonata import read_circuit, write_circuit
 from twincortex.models.sonata.weights import TRAINED, write_weights
 from twincortex.models.weights import circuit_with_trained_weights
-from twincortex.training.checkpoints import read_last_checkpoint, save_checkpoint
+from twincortex.training.checkpoints import read_last_checkpoint
 from twincortex.training.config_reading import read_config
 from twincortex.training.environment import record_environment
+from twincortex.training.evaluation.validation_set import make_validation_set
 from twincortex.training.exit_codes import run_as_program
-from twincortex.training.failure import write_failure
 from twincortex.training.figures import draw_training
 from twincortex.training.held_out import check_second_engine, held_out_test
-from twincortex.training.interruption import Interruption
 from twincortex.training.loop import Trainer, start_training
 from twincortex.training.memory_check import check_training, explain_out_of_memory
 from twincortex.training.run_record import RunRecord
+from twincortex.training.session import Session
 from twincortex.training.tensorboard_log import TensorBoardLog
-from twincortex.training.training_progress import TrainingProgress
 
 
 def main(arguments=None):
@@ -56,7 +55,7 @@ def _run(trainer, circuit, record, checkpoint):
     config, state = trainer.config, trainer.state
     if checkpoint:
         checkpoint.restore(state, circuit)
-    record.keep_rows(state.step)
+    record.keep(state.step)
     if not (record.folder / "circuit").exists():
         write_circuit(circuit, record.folder / "circuit")
     record_environment(record.folder, circuit)
@@ -90,23 +89,12 @@ def _find_circuit(config, resume):
 
 
 def _train(trainer, circuit, record, tensorboard):
-    config, state = trainer.config, trainer.state
+    config = trainer.config
     print(f"training {circuit.n_neurons:,} neurons, {circuit.projections['v1_to_v1'].n_edges:,} recurrent connections")
-    with TrainingProgress(state.step, config.steps) as progress, Interruption() as interruption:
-        while state.step < config.steps:
-            try:
-                record.add(trainer.update())
-            except DivergedError as error:
-                raise DivergedError(f"{error} {write_failure(record.folder, trainer, circuit, error)}") from error
-            progress.show(record.rows[-1])
-            tensorboard.add(record.rows[-1])
-            if state.step % config.checkpoints.every == 0 or state.step == config.steps or interruption.asked:
-                save_checkpoint(record.folder, state, circuit, config.checkpoints.keep)
-                tensorboard.flush()
-            if interruption.asked:
-                raise KeyboardInterrupt(f"checkpoint of step {state.step} written")
-    if record.rows:
-        first, last = record.rows[0]["loss"], record.rows[-1]["loss"]
+    Session(trainer, circuit, record, tensorboard, make_validation_set(circuit, config)).run()
+    rows = record.metrics.rows
+    if rows:
+        first, last = rows[0]["loss"], rows[-1]["loss"]
         print(f"loss {first:.3f} -> {last:.3f} ({last / first:.2f} of it)")
 
 
@@ -119,7 +107,9 @@ def _test(circuit, trained, config, record):
     print(f"spikes torch {result['spikes'][0]:,}, {validation.engine} {result['spikes'][1]:,}, "
           f"mismatched {result['mismatched']}, largest difference of V {result['max_dv_mV']:.1e} mV")  # fmt: skip
     _print_rates(result["rates_Hz"], validation.engine)
-    draw_training(record.rows, before, after, validation.gray_ms, circuit, record.folder / "figures" / "training.png")
+    draw_training(
+        record.metrics.rows, before, after, validation.gray_ms, circuit, record.folder / "figures" / "training.png"
+    )
     print(f"figure: {record.folder / 'figures' / 'training.png'}")
     return result
 
@@ -133,9 +123,10 @@ def _print_rates(rates, engine):
 
 def _summary(state, held_out, record):
     digest = hashlib.sha256()
-    for name in sorted(state.column.weights):
-        digest.update(state.column.weights[name].detach().cpu().numpy())
-    rows = record.rows
+    for _, weight in sorted(state.column.weights.items()):
+        if weight.requires_grad:
+            digest.update(weight.detach().cpu().numpy())
+    rows = record.metrics.rows
     first, last = (rows[0], rows[-1]) if rows else ({}, {})
     return {
         "steps": state.step,

@@ -7,8 +7,10 @@ import pytest
 
 from twincortex.models.errors import InputError
 from twincortex.models.surrogate import REFERENCE_SHAPING
-from twincortex.training.config import TrainingConfig
+from twincortex.training.config import Protocol, TrainingConfig
 from twincortex.training.config_reading import read_config
+from twincortex.training.loss_options import Losses
+from twincortex.training.schedules import ScheduleStage
 
 CONFIGS = Path(__file__).resolve().parents[2] / "training/configs"
 TINY = str(CONFIGS / "tiny.yaml")
@@ -31,15 +33,38 @@ def test_every_configuration_is_readable(name):
     assert config.steps > 0
 
 
-def test_the_shaping_of_the_reference_is_a_second_file():
-    config, *_ = read_config(["--config", TINY, "--config", str(CONFIGS / "reference_shaping.yaml")])
-    assert config == replace(read_config(["--config", TINY])[0], gradient=REFERENCE_SHAPING)
+def test_the_reference_is_a_second_file():
+    config, *_ = read_config(["--config", TINY, "--config", str(CONFIGS / "reference.yaml")])
+    tiny = read_config(["--config", TINY])[0]
+    optimization = replace(tiny.optimization, learning_rate=0.005)
+    protocol = replace(Protocol(), updates="sequential")
+    assert config == replace(tiny, gradient=REFERENCE_SHAPING, protocol=protocol, optimization=optimization)
+
+
+def test_the_unconstrained_run_is_a_second_file():
+    config, *_ = read_config(["--config", TINY, "--config", str(CONFIGS / "unconstrained.yaml")])
+    assert config.optimization.optimizer == "adam"
+    assert config.losses.weight_distribution.cost == 0
+    assert config.losses.rate == Losses().rate
+
+
+def test_a_schedule_is_a_list_of_stages():
+    stage = "{name: StepLR, updates: 5, options: {step_size: 2, gamma: 0.5}}"
+    config, *_, text = read_config(["--set", f"optimization.schedule=[{stage}]"])
+    assert config.optimization.schedule == [ScheduleStage("StepLR", 5, {"step_size": 2, "gamma": 0.5})]
+    assert "name: StepLR" in text
+    with pytest.raises(InputError, match="did you mean 'StepLR'"):
+        read_config(["--set", f"optimization.schedule=[{stage.replace('StepLR', 'StpLR')}]"])
 
 
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
         (["--set", "protocol.bach=3"], "did you mean 'protocol.batch'"),
+        (["--set", "losses.selectvity.cost=3"], "did you mean 'losses.selectivity.cost'"),
+        (["--config", "losses: {rate: {csot: 3}}"], "did you mean 'losses.rate.cost'"),
+        (["--set", "losses.voltage.mode=treshold"], "did you mean 'threshold'"),
+        (["--set", "protocol.updates=seqential"], "did you mean 'sequential'"),
         (["--stps", "3"], "did you mean 'steps'"),
         (["--config", "protocol: {bach: 3}"], "did you mean 'protocol.batch'"),
         (["--config", "stps: 3"], "did you mean 'steps'"),
@@ -93,6 +118,8 @@ def test_a_resumed_run_refuses_any_other_change_and_names_it(run_folder):
         ("protocol.settle_every=0", "settle_every"),
         ("protocol.dt=0.3", "whole number of steps"),
         ("threads=0", "threads"),
+        ("checkpoints.every=0", "checkpoints.every"),
+        ("validation.patience=0", "validation.patience"),
         ("steps=-1", "steps"),
         ("validation.directions=[]", "directions"),
         ("optimization.projections=[]", "projections"),

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from circuits import small_random_circuit
 
 from twincortex.models.errors import DivergedError
 from twincortex.training.finite_check import (
@@ -13,6 +12,8 @@ from twincortex.training.finite_check import (
     require_finite,
     sum_of_extremes,
 )
+
+from circuits import small_random_circuit
 
 NAN, INF = float("nan"), float("inf")
 

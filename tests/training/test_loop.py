@@ -9,11 +9,24 @@ import torch
 from twincortex.models.column import build_column
 from twincortex.models.errors import DivergedError, InputError
 from twincortex.training.checkpoints import read_last_checkpoint, save_checkpoint
-from twincortex.training.config import Losses, Optimization, Protocol, TrainingConfig
+from twincortex.training.config import Optimization, Protocol, TrainingConfig
 from twincortex.training.loop import Trainer, start_training
+from twincortex.training.loss_options import Losses, RateLoss, SelectivityLoss, SynchronyLoss, VoltageLoss
+from twincortex.training.loss_options import WeightDistributionLoss as WeightLoss
+from twincortex.training.schedules import ScheduleStage
 
 PROTOCOL = Protocol(batch=2, settle_ms=40.0, settle_every=2, evoked_ms=60.0, spontaneous_ms=60.0)
 CONFIG = TrainingConfig(steps=4, seed=3, threads=1, protocol=PROTOCOL)
+RATE_ALONE = Losses(
+    selectivity=SelectivityLoss(0),
+    synchrony=SynchronyLoss(0),
+    voltage=VoltageLoss(0),
+    weight_distribution=WeightLoss(0),
+)
+SCHEDULE = [
+    ScheduleStage("LinearLR", 2, {"start_factor": 0.5, "total_iters": 2}),
+    ScheduleStage("StepLR", 9, {"step_size": 1}),
+]
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +65,19 @@ def test_only_the_chosen_weights_change_and_no_sign_flips(circuit):
         np.testing.assert_array_equal(np.sign(weight), np.sign(before))
 
 
-@pytest.mark.parametrize("settle_every", [2, 3, 5])
-def test_a_resumed_run_continues_bit_for_bit_from_any_step(circuit, tmp_path, settle_every):
-    # With 3 and 5 the checkpoint falls between two settlings, whose weights are gone by then.
-    config = dataclasses.replace(CONFIG, protocol=dataclasses.replace(PROTOCOL, settle_every=settle_every))
+@pytest.mark.parametrize(
+    ("protocol", "optimization"),
+    [
+        ({}, {}),
+        # Checkpoints between two settlings, whose weights are gone by then.
+        ({"settle_every": 3}, {}),
+        ({"settle_every": 5, "updates": "sequential"}, {"schedule": SCHEDULE}),
+        ({}, {"optimizer": "adam", "learning_rate": 0.5, "schedule": SCHEDULE[1:]}),
+    ],
+)
+def test_a_resumed_run_continues_bit_for_bit_from_any_step(circuit, tmp_path, protocol, optimization):
+    protocol, optimization = dataclasses.replace(PROTOCOL, **protocol), Optimization(**optimization)
+    config = dataclasses.replace(CONFIG, protocol=protocol, optimization=optimization)
     whole, _ = trained(circuit, config, 4)
     first, _ = trained(circuit, config, 2)
     save_checkpoint(tmp_path, first, circuit)
@@ -67,19 +89,45 @@ def test_a_resumed_run_continues_bit_for_bit_from_any_step(circuit, tmp_path, se
     torch.testing.assert_close(resumed.rate_average, whole.rate_average, rtol=0, atol=0)
 
 
+def test_sequential_updates_step_after_each_rollout(circuit):
+    sequential = dataclasses.replace(CONFIG, protocol=dataclasses.replace(PROTOCOL, updates="sequential"))
+    state, [row] = trained(circuit, sequential, 1)
+    assert [moments["step"] for moments in state.optimizer.state.values()] == [2, 2]
+    together, [other] = trained(circuit, CONFIG, 1)
+    assert [moments["step"] for moments in together.optimizer.state.values()] == [1, 1]
+    # The evoked rollout is the same one; the gray one already meets other weights, which have a loss of their own.
+    assert row["evoked/rate"] == other["evoked/rate"]
+    assert row["spontaneous/voltage/mean"] != other["spontaneous/voltage/mean"]
+    assert row["weights/weight_distribution"] > other["weights/weight_distribution"] == 0
+
+
+def test_weights_are_scored_once_for_each_rollout_of_an_update(circuit):
+    state, _ = trained(circuit, CONFIG, 1)
+    _, [row] = trained(circuit, CONFIG, 1, state)
+    cost = CONFIG.losses.weight_distribution.cost
+    assert row["weights/weight_distribution"] == pytest.approx(2 * cost * row["weights/weight_distribution/v1_to_v1"])
+    objectives = [value for name, value in row.items() if name.count("/") == 1 and not name.endswith("_Hz")]
+    assert row["loss"] == pytest.approx(sum(objectives), rel=1e-6)  # float32
+
+
+def test_the_learning_rate_follows_its_schedule(circuit):
+    config = dataclasses.replace(CONFIG, optimization=Optimization(learning_rate=0.02, schedule=SCHEDULE))
+    _, rows = trained(circuit, config, 4)
+    assert [row["learning_rate"] for row in rows] == pytest.approx([0.01, 0.015, 0.02, 0.002])
+
+
 @pytest.mark.slow
 def test_training_lowers_the_rate_loss():
     circuit = build_column("tiny", seed=1)
-    costs = {"selectivity": 0.0, "synchrony": 0.0, "voltage": 0.0, "weight_distribution": 0.0}
     protocol = Protocol(batch=2, settle_ms=100.0, evoked_ms=200.0, spontaneous_ms=200.0)
-    _, rows = trained(circuit, dataclasses.replace(CONFIG, losses=Losses(costs=costs), protocol=protocol), 12)
+    _, rows = trained(circuit, dataclasses.replace(CONFIG, losses=RATE_ALONE, protocol=protocol), 12)
     losses = [row["loss"] for row in rows]
     # Directions differ from step to step; the means over three steps scatter by about 10 %.
     assert np.mean(losses[-3:]) < 0.75 * np.mean(losses[:3])
 
 
 def test_a_loss_that_is_not_finite_stops_training_with_the_weights_kept(circuit):
-    config = dataclasses.replace(CONFIG, losses=Losses(costs={"rate": float("inf")}))
+    config = dataclasses.replace(CONFIG, losses=Losses(rate=RateLoss(cost=float("inf"))))
     state = start_training(circuit, config)
     before, average = weights_of(state), state.rate_average
     with pytest.raises(DivergedError, match="loss"):

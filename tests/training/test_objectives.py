@@ -1,6 +1,7 @@
 """Rate, selectivity and voltage objectives against literal implementations, and the table that adds them up."""
 
 import dataclasses
+import inspect
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 from activities import EVERYTHING_UM, HALF_UM, random_activity, small_targets
 
 from twincortex.models.errors import InputError
+from twincortex.training.loss_options import Losses, RateLoss, VoltageLoss
 from twincortex.training.objectives import (
     OBJECTIVES,
     firing_rate_loss,
@@ -16,6 +18,13 @@ from twincortex.training.objectives import (
     update_rate_average,
     voltage_loss,
 )
+
+
+def only(**losses):
+    """All objectives off but these."""
+    off = {name: dataclasses.replace(getattr(Losses(), name), cost=0) for name in OBJECTIVES}
+    return Losses(**(off | losses))
+
 
 ROUNDING = 1e-12  # relative, float64 sums of some hundred terms
 
@@ -108,8 +117,8 @@ def test_selectivity_loss_needs_directions():
 
 
 def test_rate_average_moves_by_a_twentieth_and_carries_no_gradient():
-    spikes = torch.full((10, 2, 3), 0.01, requires_grad=True)
-    average = update_rate_average(torch.full((3,), 3.0), spikes, dt=1.0)
+    rates = torch.full((2, 3), 10.0, requires_grad=True)
+    average = update_rate_average(torch.full((3,), 3.0), rates)
     torch.testing.assert_close(average, torch.full((3,), 0.95 * 3 + 0.05 * 10))
     assert not average.requires_grad
 
@@ -156,11 +165,12 @@ def test_gradients_equal_finite_differences(loss, of, radius):
 
 def test_total_is_the_sum_of_costs_times_values():
     circuit, _, tensors = small_targets()
-    for condition in ("evoked", "spontaneous"):
+    for condition in ("evoked", "spontaneous", "weights"):
         activity = random_activity(circuit, condition)
         total, parts = total_loss(activity, tensors)
         rows = {name: row for name, row in OBJECTIVES.items() if condition in row.conditions}
-        expected = {name: row.cost * row.function(activity, tensors)[0].item() for name, row in rows.items()}
+        costs = {name: getattr(Losses(), name).cost for name in rows}
+        expected = {name: costs[name] * row.function(activity, tensors)[0].item() for name, row in rows.items()}
         assert total.item() == pytest.approx(sum(expected.values()), rel=ROUNDING)
         assert {name: parts[name].item() for name in rows} == pytest.approx(expected)
 
@@ -173,8 +183,7 @@ def test_selectivity_counts_only_in_the_evoked_condition():
 def test_costs_and_options_replace_the_defaults_and_cost_zero_is_not_computed():
     circuit, _, tensors = small_targets()
     activity = dataclasses.replace(random_activity(circuit), direction=None)  # selectivity would refuse
-    only_voltage = dict.fromkeys(OBJECTIVES, 0) | {"voltage": 2.5}
-    total, parts = total_loss(activity, tensors, only_voltage, {"voltage": {"mode": "range"}})
+    total, parts = total_loss(activity, tensors, only(voltage=VoltageLoss(cost=2.5, mode="range")))
     assert total.item() == pytest.approx(2.5 * voltage_loss(activity, tensors, "range")[0].item())
     assert list(parts) == ["voltage", "voltage/mean"]
 
@@ -188,7 +197,22 @@ def test_parts_carry_no_gradient():
     assert not any(part.requires_grad for part in parts.values())
 
 
-def test_a_misspelt_objective_gets_a_hint():
+def test_what_each_process_has_on_its_own_counts_by_its_share():
     circuit, _, tensors = small_targets()
-    with pytest.raises(InputError, match="unknown objective 'synchony': did you mean 'synchrony'"):
-        total_loss(random_activity(circuit), tensors, costs={"synchony": 1})
+    alone = random_activity(circuit)
+    one_of_two = dataclasses.replace(alone, share=0.5)
+    for loss, share in ((only(voltage=VoltageLoss()), 0.5), (only(rate=RateLoss()), 1.0)):
+        total, parts = total_loss(one_of_two, tensors, loss)
+        assert total.item() == pytest.approx(share * total_loss(alone, tensors, loss)[0].item())
+        assert sum(part.item() for name, part in parts.items() if "/" not in name) == pytest.approx(
+            total.item() / share
+        )
+
+
+def test_every_objective_has_options_of_its_own_and_takes_them():
+    fields = {field.name: field.type for field in dataclasses.fields(Losses)}
+    for name, objective in OBJECTIVES.items():
+        options = {field.name: field.default for field in dataclasses.fields(fields[name])}
+        options.pop("cost")
+        taken = list(inspect.signature(objective.function).parameters.values())[2:]
+        assert options == {parameter.name: parameter.default for parameter in taken}

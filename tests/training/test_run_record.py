@@ -28,23 +28,23 @@ def test_without_a_folder_the_run_is_named_by_time_and_latest_points_to_it(tmp_p
 def test_after_a_resume_the_metrics_go_on_from_the_checkpoint(tmp_path):
     record = RunRecord(tmp_path, "steps: 3\n")
     for step in (1, 2, 3):
-        record.add({"step": step, "loss": 1 / step, "clipped": 0})
+        record.metrics.add({"step": step, "loss": 1 / step, "clipped": 0})
     with (tmp_path / "metrics.csv").open("a") as file:
         file.write("1")  # the beginning of row 10, cut short
     resumed = RunRecord(tmp_path, "steps: 9\n", resume=True)
-    resumed.keep_rows(2)
-    resumed.add({"clipped": 7, "loss": 0.25, "step": 3})
+    resumed.keep(2)
+    resumed.metrics.add({"clipped": 7, "loss": 0.25, "step": 3})
     expected = [{"step": 1, "loss": 1.0, "clipped": 0}, {"step": 2, "loss": 0.5, "clipped": 0}]
-    assert resumed.rows == [*expected, {"step": 3, "loss": 0.25, "clipped": 7}]
+    assert resumed.metrics.rows == [*expected, {"step": 3, "loss": 0.25, "clipped": 7}]
     assert (tmp_path / "metrics.csv").read_text().split() == ["step,loss,clipped", "1,1.0,0", "2,0.5,0", "3,0.25,7"]
     assert (tmp_path / "config.yaml").read_text() == "steps: 9\n"
 
 
 def test_a_run_resumed_from_its_start_writes_new_metrics(tmp_path):
-    RunRecord(tmp_path, "").add({"step": 1, "loss": 2.0})
+    RunRecord(tmp_path, "").metrics.add({"step": 1, "loss": 2.0})
     resumed = RunRecord(tmp_path, "", resume=True)
-    resumed.keep_rows(0)
-    resumed.add({"step": 1, "loss": 3.0})
+    resumed.keep(0)
+    resumed.metrics.add({"step": 1, "loss": 3.0})
     assert (tmp_path / "metrics.csv").read_text().split() == ["step,loss", "1,3.0"]
 
 
@@ -96,5 +96,5 @@ def test_metrics_on_a_full_disk_end_the_run_by_name(tmp_path):
         free = os.statvfs(disk)
         (disk / "something else").write_bytes(bytes(free.f_bavail * free.f_bsize))
         with pytest.raises(InputError, match=r"metrics.csv cannot be written: .*No space left.*--resume .*run"):
-            record.add({"step": 1, "loss": 2.0})
+            record.metrics.add({"step": 1, "loss": 2.0})
         del record  # and with it the lock, which keeps the disk busy

@@ -167,7 +167,7 @@ def test_trained_weights_come_back_from_their_sonata_files(run):
     assert circuit.with_weights(weights).topology_hash == circuit.topology_hash
 
 
-@pytest.mark.parametrize("option", ["circuit.size=tinny", "optimization.optimizer=adam", "circuit.folder=nowhere"])
+@pytest.mark.parametrize("option", ["circuit.size=tinny", "optimization.optimizer=adm", "circuit.folder=nowhere"])
 def test_a_run_that_cannot_start_leaves_no_folder(option, tmp_path):
     with pytest.raises(InputError):
         main(["--config", TINY, "--out", str(tmp_path / "run"), *SHORT, "--set", option])

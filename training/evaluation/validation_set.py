@@ -1,5 +1,7 @@
 """Validation during training: a small held-out set, its input made once, scored with the column that is trained."""
 
+import dataclasses
+
 import numpy as np
 
 from twincortex.models.recording import Run
@@ -67,3 +69,31 @@ class ValidationSet:
         values["similarity"] = float(np.mean(list(values.values())))
         errors = {name: describe_fano(responses, self.protocol, name) for name in self.protocol.windows_ms}
         return values | {f"fano_error/{name}": curve["mean_absolute_error"] for name, curve in errors.items()}
+
+
+def make_validation_set(circuit, config):
+    """Make the set that a training run is scored with on its way.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    config : twincortex.training.config.TrainingConfig
+
+    Returns
+    -------
+    ValidationSet or None
+        None where the configuration asks for no scores on the way.
+    """
+    shown, validation = config.protocol, config.validation
+    if not validation.every:
+        return None
+    protocol = dataclasses.replace(
+        VALIDATION,
+        n_trials=validation.trials,
+        dt=shown.dt,
+        spatial_frequency=shown.spatial_frequency,
+        temporal_frequency=shown.temporal_frequency,
+        contrast=shown.contrast,
+        seed=validation.seed,
+    )
+    return ValidationSet(circuit, protocol, config.losses.core_radius_um, shown.batch)
