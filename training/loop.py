@@ -31,7 +31,7 @@ OPTIMIZERS = {
     "exponentiated_gradient": ExponentiatedGradient,
     "adam": SignConstrainedAdam,
 }
-EXTREMES = "potentials or weights"
+EXTREMES, NORM = "potentials or weights", "gradient_norm"
 
 
 def start_training(circuit, config):
@@ -113,9 +113,9 @@ class Trainer:
         n_clipped, settled = self._n_clipped(), self.settled_state()
         together = self.config.protocol.updates == "combined"
         for conditions in (CONDITIONS,) if together else ((name,) for name in CONDITIONS):
-            # What both updates of a sequential step have, the loss of the weights, adds up.
             for name, value in self._update(conditions, settled).items():
-                metrics[name] = metrics.get(name, 0.0) + value
+                # What both updates of a sequential step have, the loss of the weights, adds up.
+                metrics[name] = max(metrics.get(name, 0.0), value) if name == NORM else metrics.get(name, 0.0) + value
         if state.scheduler is not None:
             state.scheduler.step()
         state.step += 1
@@ -149,7 +149,7 @@ class Trainer:
         self.processes.sum_gradients(self._trained())
         # Averaged like the others, so that all processes find out together.
         metrics |= {"loss": loss, EXTREMES: float(torch.stack(extremes).sum())}
-        metrics = self.processes.average(metrics) | {"gradient_norm": self._gradient_norm()}
+        metrics = self.processes.average(metrics) | {NORM: self._gradient_norm()}
         self._check_finite(metrics)
         del metrics[EXTREMES]
         state.optimizer.step()
@@ -217,7 +217,7 @@ class Trainer:
         return float(torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(w.grad) for w in self._trained()])))
 
     def _check_finite(self, metrics):
-        bad = [name for name in ("loss", "gradient_norm", EXTREMES) if not math.isfinite(metrics[name])]
+        bad = [name for name in ("loss", NORM, EXTREMES) if not math.isfinite(metrics[name])]
         if bad:
             step = self.state.step
             raise DivergedError(

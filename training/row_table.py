@@ -62,8 +62,9 @@ class RowTable:
         if not self.path.exists():
             return
         with self.path.open(newline="") as file:
-            # The last row may be cut short where the machine went down while it was written.
-            rows = [row for row in csv.DictReader(file) if None not in row.values() and int(row["step"]) <= step]
+            # The last row may be cut short, even within its last number, where the machine went down meanwhile.
+            lines = [line for line in file if line.endswith("\n")]
+        rows = [row for row in csv.DictReader(lines) if int(row["step"]) <= step]
         self.rows = [{name: _number(text) for name, text in row.items()} for row in rows]
         with new_file(self.path) as partial, partial.open("w", newline="") as file:
             if rows:

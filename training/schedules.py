@@ -37,7 +37,7 @@ class ScheduleStage:
 
     name: str
     updates: int
-    options: dict[str, float | int | list[int]] = field(default_factory=dict)
+    options: dict[str, int | float | list[int]] = field(default_factory=dict)
 
     def __post_init__(self):
         """Refuse unknown schedulers and stages that never rule."""

@@ -41,13 +41,15 @@ class Session:
         config, state = self.trainer.config, self.trainer.state
         with TrainingProgress(state.step, config.steps) as progress, Interruption() as interruption:
             self._validate()
-            while state.step < config.steps and not self.has_stopped_rising():
+            while not (interruption.asked or state.step >= config.steps or self.has_stopped_rising()):
                 self._step(progress)
-                if interruption.asked or state.step == config.steps or state.step % config.checkpoints.every == 0:
+                if state.step == config.steps or state.step % config.checkpoints.every == 0:
                     self._save()
-                if interruption.asked:
-                    raise KeyboardInterrupt(f"checkpoint of step {state.step} written")
-                self._validate()
+                if not interruption.asked:
+                    self._validate()
+            self._save()  # unless it is there: the end may have come between two checkpoints
+            if interruption.asked:  # perhaps while the last step was saved or scored
+                raise KeyboardInterrupt(f"checkpoint of step {state.step} written")
 
     def has_stopped_rising(self):
         """Whether as many scores as the patience have brought no better one."""

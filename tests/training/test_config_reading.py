@@ -52,7 +52,7 @@ def test_a_schedule_is_a_list_of_stages():
     stage = "{name: StepLR, updates: 5, options: {step_size: 2, gamma: 0.5}}"
     config, *_, text = read_config(["--set", f"optimization.schedule=[{stage}]"])
     assert config.optimization.schedule == [ScheduleStage("StepLR", 5, {"step_size": 2, "gamma": 0.5})]
-    assert "name: StepLR" in text
+    assert "step_size: 2\n" in text  # a whole number stays one, as some schedulers ask for
     with pytest.raises(InputError, match="did you mean 'StepLR'"):
         read_config(["--set", f"optimization.schedule=[{stage.replace('StepLR', 'StpLR')}]"])
 

@@ -40,6 +40,18 @@ def test_after_a_resume_the_metrics_go_on_from_the_checkpoint(tmp_path):
     assert (tmp_path / "config.yaml").read_text() == "steps: 9\n"
 
 
+@pytest.mark.parametrize("n_bytes", range(1, 8))
+def test_a_last_row_that_is_cut_anywhere_is_left_out(tmp_path, n_bytes):
+    record = RunRecord(tmp_path, "")
+    for step in (1, 2):
+        record.metrics.add({"step": step, "loss": 0.25})
+    content = (tmp_path / "metrics.csv").read_bytes()
+    (tmp_path / "metrics.csv").write_bytes(content[:-n_bytes])
+    resumed = RunRecord(tmp_path, "", resume=True)
+    resumed.keep(2)
+    assert resumed.metrics.rows == [{"step": 1, "loss": 0.25}]
+
+
 def test_a_run_resumed_from_its_start_writes_new_metrics(tmp_path):
     RunRecord(tmp_path, "").metrics.add({"step": 1, "loss": 2.0})
     resumed = RunRecord(tmp_path, "", resume=True)

@@ -1,11 +1,12 @@
 """A sitting of training: scores on the way, the best kept, an end where they stop rising."""
 
 import json
+import signal
 
 import pytest
 
 from twincortex.models.column import build_column
-from twincortex.training.checkpoints import read_checkpoint
+from twincortex.training.checkpoints import read_checkpoint, read_last_checkpoint
 from twincortex.training.config import Protocol, TrainingConfig, Validation
 from twincortex.training.loop import Trainer, start_training
 from twincortex.training.run_record import RunRecord
@@ -43,6 +44,41 @@ def test_training_ends_when_no_score_within_the_patience_is_better(tmp_path, sco
         assert session.has_stopped_rising() == has_stopped
         session.run()
     assert trainer.state.step == (0 if has_stopped else 4)
+
+
+class InterruptedScores:
+    """Scores during which Ctrl-C is pressed at some steps."""
+
+    def __init__(self, trainer, at_steps):
+        self.trainer, self.at_steps = trainer, at_steps
+
+    def score(self, column):
+        if self.trainer.state.step in self.at_steps:
+            signal.raise_signal(signal.SIGINT)
+        return {"similarity": 0.5}
+
+
+@pytest.mark.parametrize("at_step", [0, 1, 2])  # before the first step, on the way, after the last
+def test_ctrl_c_while_a_score_is_computed_ends_training_with_a_checkpoint(tmp_path, at_step):
+    circuit = build_column(30.0, seed=2)
+    config = TrainingConfig(steps=2, protocol=PROTOCOL, validation=Validation(every=1))
+    trainer = Trainer(circuit, config, start_training(circuit, config))
+    record = RunRecord(tmp_path / "run", "")
+    with TensorBoardLog(record.folder) as tensorboard:
+        session = Session(trainer, circuit, record, tensorboard, InterruptedScores(trainer, [at_step]))
+        with pytest.raises(KeyboardInterrupt, match=f"checkpoint of step {at_step} written"):
+            session.run()
+    assert read_last_checkpoint(record.folder).step == trainer.state.step == at_step
+
+
+def test_where_scores_stop_rising_between_two_checkpoints_one_is_written(tmp_path):
+    circuit = build_column(30.0, seed=2)
+    config = TrainingConfig(steps=9, protocol=PROTOCOL, validation=Validation(every=1, patience=1))
+    trainer = Trainer(circuit, config, start_training(circuit, config))
+    record = RunRecord(tmp_path / "run", "")
+    with TensorBoardLog(record.folder) as tensorboard:
+        Session(trainer, circuit, record, tensorboard, InterruptedScores(trainer, [])).run()
+    assert read_last_checkpoint(record.folder).step == trainer.state.step == 1
 
 
 @pytest.mark.slow
