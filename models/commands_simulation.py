@@ -1,6 +1,7 @@
 """Subcommands that run circuits: stimulate, simulate, compare, validate. Engines are imported when they run."""
 
 import dataclasses
+import hashlib
 import math
 import shlex
 from pathlib import Path
@@ -18,7 +19,7 @@ from twincortex.models.equivalence import (
     compare,
     run_engine,
 )
-from twincortex.models.errors import InputError
+from twincortex.models.errors import InputError, near_name_hint
 from twincortex.models.inputs import MARKER as INPUTS_MARKER
 from twincortex.models.inputs import check_lasts, check_stimulable, read_inputs, write_inputs
 from twincortex.models.memory_checks import add_override, check_simulation
@@ -27,11 +28,12 @@ from twincortex.models.progress import Progress
 from twincortex.models.recording import AFTER_SPIKE_CURRENTS, Run, read_recording, write_recording
 from twincortex.models.recording import MARKER as RECORDING_MARKER
 from twincortex.models.sonata import read_circuit
-from twincortex.models.stimuli import make_stimulus, stimulus_options
+from twincortex.models.stimuli import STIMULI, ImageSequence, make_stimulus, stimulus_options
 
 # Not 1, with which Python ends a program that failed.
 NOT_EQUAL = 5
 _RECORDED_BY_VALIDATE = 200
+_IMAGES, _DURATION = "images", 1000.0
 
 
 def stimulate(arguments):
@@ -49,11 +51,17 @@ def stimulate(arguments):
 
 
 def _add_stimulus_options(parser):
-    parser.add_argument("--stimulus", default="grating", help="gray or grating")
+    parser.add_argument("--stimulus", default="grating", help=f"{', '.join(STIMULI)} or {_IMAGES}")
     for name, (default, text) in stimulus_options().items():
         help_text = f"{text} (default {default:g})"
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=None, help=help_text)
-    parser.add_argument("--duration", type=float, default=1000.0, help="ms")
+    parser.add_argument(
+        "--images", metavar="FOLDER", help="png, jpg or tif files, shown once each in the order of their names"
+    )
+    parser.add_argument(
+        "--frame-ms", type=float, help=f"how long each image stays [ms] (default {ImageSequence.frame_ms:g})"
+    )
+    parser.add_argument("--duration", type=float, help=f"ms (default {_DURATION:g}; of images, until the last is over)")
     parser.add_argument("--dt", type=float, default=1.0, help="ms; step of the simulation that the input is for")
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same spikes")
 
@@ -77,18 +85,54 @@ def make_inputs(circuit, options):
     from twincortex.models.lgn import lgn_rates, lgn_spikes
 
     check_stimulable(circuit)
-    run = Run(options.duration, options.dt)
-    given = {name: getattr(options, name) for name in stimulus_options() if getattr(options, name) is not None}
-    movie = make_stimulus(options.stimulus, options.duration, **given)
-    check_inputs(circuit, {}, run)
+    movie, facts = _make_movie(options)
+    check_inputs(circuit, {}, Run(movie.duration, options.dt))
     inputs = {
         "lgn": lgn_spikes(lgn_rates(circuit.lgn_units, movie), seed=options.seed),
-        "bkg": background_spikes(
-            options.duration, seed=options.seed, n_units=circuit.projections["bkg_to_v1"].n_sources
-        ),
+        "bkg": background_spikes(movie.duration, seed=options.seed, n_units=circuit.projections["bkg_to_v1"].n_sources),
     }
-    facts = {"stimulus": options.stimulus, **dataclasses.asdict(movie), "dt": options.dt, "seed": options.seed}
+    facts = {"stimulus": options.stimulus, **facts, "dt": options.dt, "seed": options.seed}
     return inputs, {**facts, "topology_hash": circuit.topology_hash}
+
+
+def _make_movie(options):
+    """Make the movie that the options ask for, and the facts that tell it from others."""
+    names = (*stimulus_options(), "images", "frame_ms")
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    if options.stimulus == _IMAGES:
+        return _make_sequence(options.duration, given)
+    if options.stimulus not in STIMULI:
+        hint = near_name_hint(options.stimulus, [*STIMULI, _IMAGES])
+        raise InputError(f"stimulus {options.stimulus!r} does not exist; {hint}.")
+    movie = make_stimulus(options.stimulus, _DURATION if options.duration is None else options.duration, **given)
+    return movie, dataclasses.asdict(movie)
+
+
+def _make_sequence(duration, given):
+    """Show each image of a folder once; the facts tell the pixels by their hash."""
+    from twincortex.models.stimuli.image_files import RMS_CONTRAST, find_images, read_pictures, scale_contrast
+
+    if "images" not in given:
+        raise InputError("stimulus images: no images. Name their folder with --images.")
+    odd = set(given) - {"images", "frame_ms", "onset"}
+    if odd:
+        raise InputError(f"stimulus {_IMAGES!r} has no parameter {min(odd)!r}; it has images, frame_ms and onset.")
+    paths = find_images(given["images"])
+    pictures, cut = scale_contrast(read_pictures(paths))
+    timing = {
+        "onset": given.get("onset", ImageSequence.onset),
+        "frame_ms": given.get("frame_ms", ImageSequence.frame_ms),
+    }
+    if duration is None:
+        duration = timing["onset"] + len(paths) * timing["frame_ms"]
+    movie = ImageSequence(duration, pictures, np.arange(len(paths)), **timing)
+    facts = {
+        "images": [path.name for path in paths],
+        "pixels_sha256": hashlib.sha256(pictures.tobytes()).hexdigest(),
+        "rms_contrast": RMS_CONTRAST,
+        "share_of_pixels_cut": float(cut.mean()),
+    }
+    return movie, {"duration": duration, **timing, **facts}
 
 
 def simulate(arguments):
@@ -237,7 +281,7 @@ def validate(arguments):
     circuit = read_circuit(options.circuit)
     inputs, facts = make_inputs(circuit, options)
     spread = np.linspace(0, circuit.n_neurons - 1, min(_RECORDED_BY_VALIDATE, circuit.n_neurons)).astype(int)
-    run = Run(options.duration, options.dt, tuple(spread.tolist()), options.after_spike_current)
+    run = Run(facts["duration"], options.dt, tuple(spread.tolist()), options.after_spike_current)
     _check_memory(options, options.engines, circuit, run, inputs)
     with Progress("steps") as progress:
         recordings = [
