@@ -21,7 +21,7 @@ READER_LEFT = 141  # what a shell reports of a program that SIGPIPE ended
 _SECONDS_TO_TIDY_UP = 10.0
 # The order in which a newcomer meets them; others follow in the order of the alphabet.
 _ORDER = (
-    *("build", "info", "stimulate", "simulate", "compare", "validate", "evaluate", "report"),
+    *("build", "info", "stimulate", "simulate", "compare", "validate", "evaluate", "report", "pack"),
     *("import", "check", "import-spikes", "benchmark", "doctor"),
 )
 

@@ -13,6 +13,42 @@ _SIZES = "tiny (radius 50 um), profile (100 um), small (200 um), core (400 um) o
 
 def build(arguments):
     """Build a V1 column from the tables of cell models and wiring, and write it as SONATA."""
+    options = _parse_build(arguments)
+
+    from twincortex.models.column import grow_column
+    from twincortex.models.column.sizes import column_size
+    from twincortex.models.packed_weights import with_packed_weights
+    from twincortex.models.progress import Progress
+    from twincortex.models.sonata import new_circuit_folder
+    from twincortex.models.trained_columns import read_trained_weights
+
+    size = column_size(options.size or options.radius_um, options.core_radius_um)
+    if not options.ignore_memory_forecast:
+        check_building(size, options.out)
+    rules = {
+        "fluctuate": options.fluctuate,
+        "weight_rule": "like_to_like" if options.like_to_like_weights else "none",
+        "unit_psp": "published" if options.published_unit_psps else "recomputed",
+    }
+    trained = None
+    if options.trained is not None:
+        trained = read_trained_weights(
+            size.name, options.seed, options.trained or None, radius_um=size.radius_um, **rules
+        )
+    with (
+        Progress("neurons") as building,
+        Progress("connections") as writing,
+        new_circuit_folder(options.out, options.overwrite, writing) as writer,
+    ):
+        for circuit in grow_column(size, options.seed, progress=building, **rules):
+            if trained:
+                circuit = with_packed_weights(circuit, trained)
+            writer.write_projections(circuit)
+        writer.finish(circuit)
+    print_json({"circuit": options.out, **count_and_identify(circuit)})
+
+
+def _parse_build(arguments):
     parser = command_parser(build)
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--size", help=_SIZES)
@@ -26,6 +62,13 @@ def build(arguments):
         "--core-radius-um", type=float, metavar="R", help="with --radius-um: inner radius (default: half)"
     )
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same network (default 1)")
+    parser.add_argument(
+        "--trained",
+        nargs="?",
+        const="",
+        metavar="FILE.h5",
+        help="give it trained weights: those that come with twincortex, or those that `twincortex pack` wrote",
+    )
     parser.add_argument("--fluctuate", action="store_true", help="draw Poisson counts of neurons per cell model")
     parser.add_argument("--like-to-like-weights", action="store_true", help="stronger weights between similar tuning")
     parser.add_argument("--published-unit-psps", action="store_true", help="recurrent weights exactly as published")
@@ -34,29 +77,7 @@ def build(arguments):
     options = parser.parse_args(arguments)
     if options.size is None and options.radius_um is None:
         raise InputError("twincortex build needs a size. Pass --size tiny (or another, see --help) or --radius-um R.")
-
-    from twincortex.models.column import grow_column
-    from twincortex.models.column.sizes import column_size
-    from twincortex.models.progress import Progress
-    from twincortex.models.sonata import new_circuit_folder
-
-    size = column_size(options.size or options.radius_um, options.core_radius_um)
-    if not options.ignore_memory_forecast:
-        check_building(size, options.out)
-    rules = {
-        "fluctuate": options.fluctuate,
-        "weight_rule": "like_to_like" if options.like_to_like_weights else "none",
-        "unit_psp": "published" if options.published_unit_psps else "recomputed",
-    }
-    with (
-        Progress("neurons") as building,
-        Progress("connections") as writing,
-        new_circuit_folder(options.out, options.overwrite, writing) as writer,
-    ):
-        for circuit in grow_column(size, options.seed, progress=building, **rules):
-            writer.write_projections(circuit)
-        writer.finish(circuit)
-    print_json({"circuit": options.out, **count_and_identify(circuit)})
+    return options
 
 
 def info(arguments):

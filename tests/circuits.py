@@ -41,6 +41,15 @@ def small_random_circuit(seed, n=40, n_lgn=20, n_bkg=10, in_degree=20):
     return Circuit(nodes, node_types, some_lgn_units(seed, n_lgn), projections, {"size": "random", "seed": seed})
 
 
+def circuit_for(seed, n=24):
+    """A small circuit whose cell models also have a third after-spike current."""
+    circuit = small_random_circuit(seed, n=n)
+    types = circuit.node_types
+    size = len(types.node_type_id)
+    third = {"asc_decay_2": np.full(size, 0.05), "asc_amp_2": np.full(size, 20.0), "asc_r_2": np.full(size, 0.7)}
+    return dataclasses.replace(circuit, node_types=dataclasses.replace(types, parameters=types.parameters | third))
+
+
 def small_random_inputs(seed, circuit, duration, dt=1.0, lgn_rate_Hz=20.0, bkg_rate_Hz=250.0):
     """Poisson spikes of the LGN and the background; a unit may spike several times in one step."""
     rng = np.random.default_rng(seed)

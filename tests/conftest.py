@@ -10,6 +10,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+import json
 import signal
 from pathlib import Path
 
@@ -51,3 +52,15 @@ def tiny():
     from twincortex.models.column import build_column
 
     return build_column("tiny", seed=1)
+
+
+@pytest.fixture
+def command(capsys):
+    """Run a subcommand that must succeed and return the JSON it prints."""
+    from twincortex.models.command_line import main
+
+    def run(*arguments):
+        assert main([str(argument) for argument in arguments]) == 0, capsys.readouterr().err
+        return json.loads(capsys.readouterr().out)
+
+    return run

@@ -23,7 +23,7 @@ from twincortex.models.toolchain import find_compiler
 RUN = "import sys; from twincortex.models.command_line import main; sys.exit(main())"
 
 SUBCOMMANDS = (
-    *("build", "info", "stimulate", "simulate", "compare", "validate", "evaluate"),
+    *("build", "info", "stimulate", "simulate", "compare", "validate", "evaluate", "pack"),
     *("import", "check", "import-spikes", "benchmark", "doctor"),
 )
 
@@ -32,17 +32,6 @@ def in_a_process(*arguments, code=RUN):
     return subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, timeout=120
     )
-
-
-@pytest.fixture
-def command(capsys):
-    """Run a subcommand that must succeed and return the JSON it prints."""
-
-    def run(*arguments):
-        assert main([str(argument) for argument in arguments]) == 0, capsys.readouterr().err
-        return json.loads(capsys.readouterr().out)
-
-    return run
 
 
 @pytest.fixture
@@ -296,6 +285,16 @@ BAD_INPUT = {
     "unknown subcommand": ("biuld", None, "unknown subcommand 'biuld'; did you mean 'build'?"),
     "no size": ("build --out {out}", None, "needs a size. Pass --size tiny"),
     "unknown size": ("build --size tinny --out {out}", None, "unknown column size 'tinny': did you mean 'tiny'"),
+    "no trained weights": (
+        "build --size tiny --seed 12 --trained --out {out}",
+        None,
+        "no trained weights of size tiny, seed 12 come with twincortex. Shipped: ",
+    ),
+    "trained weights that are not there": (
+        "build --size tiny --trained {tmp}/no.h5 --out {out}",
+        None,
+        "no.h5 does not exist",
+    ),
     "unknown option": (
         "build --size tiny --sede 1 --out {out}",
         None,

@@ -1,7 +1,5 @@
 """The promise of the engine: a SONATA folder given to NEST spikes as it does in our own engines."""
 
-import json
-
 import pytest
 
 from twincortex.models.command_line import main
@@ -11,17 +9,6 @@ from twincortex.models.sonata.checksums import CHECKSUMS
 from twincortex.models.toolchain import find_mpi_launcher, find_nest
 
 STEP_MEAN = ["--after-spike-current", "step_mean"]
-
-
-@pytest.fixture
-def command(capsys):
-    """Run a subcommand that must succeed and return the JSON it prints."""
-
-    def run(*arguments):
-        assert main([str(argument) for argument in arguments]) == 0, capsys.readouterr().err
-        return json.loads(capsys.readouterr().out)
-
-    return run
 
 
 @pytest.fixture(scope="module")

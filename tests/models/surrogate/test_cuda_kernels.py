@@ -23,7 +23,7 @@ from twincortex.models.surrogate.spike_functions import SURROGATES
 from twincortex.models.surrogate.used_receptors import find_used_receptors
 from twincortex.models.toolchain import find_nvcc
 
-from circuits import small_random_circuit, small_random_inputs
+from circuits import circuit_for, small_random_circuit, small_random_inputs
 
 T = 60
 ALL = ("v1_to_v1", "lgn_to_v1", "bkg_to_v1")
@@ -40,15 +40,6 @@ def deterministic():
     torch.use_deterministic_algorithms(True)
     yield
     torch.use_deterministic_algorithms(False)
-
-
-def circuit_for(seed, n=24):
-    """A small circuit whose cell models also have a third after-spike current."""
-    circuit = small_random_circuit(seed, n=n)
-    types = circuit.node_types
-    size = len(types.node_type_id)
-    third = {"asc_decay_2": np.full(size, 0.05), "asc_amp_2": np.full(size, 20.0), "asc_r_2": np.full(size, 0.7)}
-    return dataclasses.replace(circuit, node_types=dataclasses.replace(types, parameters=types.parameters | third))
 
 
 def with_three_receptors(circuit):

@@ -14,18 +14,9 @@ from twincortex.models.spikes import SpikeTrains
 from twincortex.models.surrogate import REFERENCE_SHAPING, GradientShaping, ReferenceColumn, simulate
 from twincortex.models.surrogate.spike_functions import SURROGATES
 
-from circuits import small_random_circuit, small_random_inputs
+from circuits import circuit_for, small_random_inputs
 
 T = 120
-
-
-def circuit_for(seed, n=24):
-    """A small circuit whose cell models also have a third after-spike current."""
-    circuit = small_random_circuit(seed, n=n)
-    types = circuit.node_types
-    size = len(types.node_type_id)
-    third = {"asc_decay_2": np.full(size, 0.05), "asc_amp_2": np.full(size, 20.0), "asc_r_2": np.full(size, 0.7)}
-    return dataclasses.replace(circuit, node_types=dataclasses.replace(types, parameters=types.parameters | third))
 
 
 def one_trial(inputs):
