@@ -40,10 +40,11 @@ def draw_effect_heat_maps(rules, description):
     axes = figure.subplots(len(EFFECTS), len(TITLES), sharex=True, sharey=True)
     for row, (name, label) in enumerate(EFFECTS.items()):
         for columns in (["before", "after"], ["change"]):
-            limit = _color_limit(rules.loc[rules.when.isin(columns), f"{name}_over_c"])
+            limit = color_limit(rules.loc[rules.when.isin(columns), f"{name}_over_c"])
             places = [list(TITLES).index(when) for when in columns]
             for place, when in zip(places, columns, strict=True):
-                image = _draw_heat_map(axes[row, place], rules[rules.when == when], name, limit)
+                of_stage = rules[rules.when == when]
+                image = draw_heat_map(axes[row, place], of_stage, f"{name}_over_c", f"{name}_q", limit)
                 axes[row, place].set_title(f"{label}, {TITLES[when]}")
             unit = "share of the mean weight" if columns != ["change"] else "share of the weight before"
             figure.colorbar(image, ax=axes[row, places[-1]], extend="both", shrink=0.8, label=unit)
@@ -138,19 +139,36 @@ def draw_weight_histograms(pairs, description):
     return figure
 
 
-def _color_limit(values):
+def color_limit(values):
+    """95th percentile of the magnitudes that are finite."""
     finite = np.abs(values[np.isfinite(values)])
     return max(np.quantile(finite, 0.95), 1e-6) if len(finite) else 1.0
 
 
-def _draw_heat_map(axis, rules, name, limit):
+def draw_heat_map(axis, rules, effect, q, limit):
+    """Draw an effect for every pair of cell types, rows presynaptic, with a dot where q is below 0.05.
+
+    Parameters
+    ----------
+    axis : matplotlib.axes.Axes
+    rules : pandas.DataFrame
+        One row per pair of types, with pre_type and post_type.
+    effect, q : str
+        Columns.
+    limit : float
+        Where the colors end.
+
+    Returns
+    -------
+    matplotlib.image.AxesImage
+    """
     properties = cell_type_properties()
     types = list(properties.index)
-    table = rules.pivot(index="pre_type", columns="post_type", values=[f"{name}_over_c", f"{name}_q"])
-    effect, q = (table[column].reindex(index=types, columns=types) for column in (f"{name}_over_c", f"{name}_q"))
+    table = rules.pivot(index="pre_type", columns="post_type", values=[effect, q])
+    values, rates = (table[column].reindex(index=types, columns=types) for column in (effect, q))
     axis.set_facecolor("#e8e8e8")
-    image = axis.imshow(effect.to_numpy(dtype=float), cmap="RdBu_r", vmin=-limit, vmax=limit)
-    rows, columns = np.nonzero(q.to_numpy(dtype=float) < SIGNIFICANT)
+    image = axis.imshow(values.to_numpy(dtype=float), cmap="RdBu_r", vmin=-limit, vmax=limit)
+    rows, columns = np.nonzero(rates.to_numpy(dtype=float) < SIGNIFICANT)
     axis.plot(columns, rows, "k.", markersize=3)
     axis.set_xticks(range(len(types)), types, rotation=90, fontsize=7)
     axis.set_yticks(range(len(types)), types, fontsize=7)

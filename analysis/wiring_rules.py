@@ -20,10 +20,65 @@ def cell_type_properties():
     return table[["layer", "ei", "synapse_class", "color", "color_bright"]]
 
 
+def core_connections(circuit, core_radius_um=None, direction_deg=None):
+    """One row per recurrent connection of a circuit: who, how different, how strong.
+
+    A weight of 0 is no connection and gets no row.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    core_radius_um : float [um], optional
+        Keep connections between neurons within this distance of the column's axis; all by default.
+    direction_deg : (N,) array [deg], optional
+        Preferred directions, for example from responses; connections of neurons without one (NaN) are left out. The
+        assigned tuning angles by default.
+
+    Returns
+    -------
+    pandas.DataFrame
+        pre, post (node ids); pre_type, post_type (categories, 19 cell types); delta_deg (difference of the preferred
+        directions, 0 to 180); weight_pA (signed).
+
+    Raises
+    ------
+    InputError
+        No connection is left.
+    """
+    direction = circuit.nodes.tuning_angle if direction_deg is None else np.asarray(direction_deg, dtype=float)
+    kept, pre, post = _core_edges(circuit, core_radius_um, np.isfinite(direction))
+    cell_type = pd.Categorical(circuit.cell_type, categories=cell_type_properties().index)
+    return pd.DataFrame(
+        {
+            "pre": pre,
+            "post": post,
+            "pre_type": cell_type[pre],
+            "post_type": cell_type[post],
+            "delta_deg": direction_difference(direction[pre], direction[post]),
+            "weight_pA": circuit.projections["v1_to_v1"].weight[kept].astype(float),
+        }
+    )
+
+
+def _core_edges(circuit, core_radius_um, usable):
+    """Mask of the connections between usable neurons of the core, and the neurons of those."""
+    nodes, projection = circuit.nodes, circuit.projections["v1_to_v1"]
+    pre, post = projection.sources(), projection.posts(circuit.n_receptors)
+    if core_radius_um is not None:
+        usable = usable & (np.hypot(nodes.x, nodes.z) < core_radius_um)
+    kept = (projection.weight != 0) & usable[pre] & usable[post]
+    if not kept.any():
+        raise InputError(
+            f"no connection lies within core_radius_um {core_radius_um} of the axis, between neurons that have a "
+            "preferred direction. Choose a larger radius, or measure more responses."
+        )
+    return kept, pre[kept], post[kept]
+
+
 def pair_table(before, after, core_radius_um=None):
     """One row per recurrent connection: who, how different, how strong before and after.
 
-    A weight of 0 is no connection and gets no row.
+    A weight of 0 before training is no connection and gets no row.
 
     Parameters
     ----------
@@ -35,8 +90,8 @@ def pair_table(before, after, core_radius_um=None):
     Returns
     -------
     pandas.DataFrame
-        pre, post (node ids); pre_type, post_type (categories, 19 cell types); delta_deg (difference of the assigned
-        tuning angles, 0 to 180); weight_before_pA, weight_after_pA (signed); relative_change (after / before - 1).
+        pre, post, pre_type, post_type, delta_deg as of `core_connections` with the assigned tuning angles;
+        weight_before_pA, weight_after_pA (signed); relative_change (after / before - 1).
 
     Raises
     ------
@@ -48,31 +103,25 @@ def pair_table(before, after, core_radius_um=None):
             f"the circuits before ({before.topology_hash[:12]}...) and after ({after.topology_hash[:12]}...) are "
             "different columns. Expected one column with two sets of weights."
         )
-    nodes, projection = before.nodes, before.projections["v1_to_v1"]
-    pre, post = projection.sources(), projection.posts(before.n_receptors)
-    keep = projection.weight != 0
-    if core_radius_um is not None:
-        inside = np.hypot(nodes.x, nodes.z) < core_radius_um
-        keep &= inside[pre] & inside[post]
-    if not keep.any():
-        raise InputError(
-            f"no connection lies within core_radius_um {core_radius_um} of the axis. Choose a larger radius."
-        )
-    pre, post = pre[keep], post[keep]
-    cell_type = pd.Categorical(before.cell_type, categories=cell_type_properties().index)
-    weights = [circuit.projections["v1_to_v1"].weight[keep].astype(float) for circuit in (before, after)]
-    return pd.DataFrame(
-        {
-            "pre": pre,
-            "post": post,
-            "pre_type": cell_type[pre],
-            "post_type": cell_type[post],
-            "delta_deg": direction_difference(nodes.tuning_angle[pre], nodes.tuning_angle[post]),
-            "weight_before_pA": weights[0],
-            "weight_after_pA": weights[1],
-            "relative_change": weights[1] / weights[0] - 1,
-        }
-    )
+    pairs = core_connections(before, core_radius_um).rename(columns={"weight_pA": "weight_before_pA"})
+    kept, _, _ = _core_edges(before, core_radius_um, np.ones(before.n_neurons, dtype=bool))
+    pairs["weight_after_pA"] = after.projections["v1_to_v1"].weight[kept].astype(float)
+    pairs["relative_change"] = pairs.weight_after_pA / pairs.weight_before_pA - 1
+    return pairs
+
+
+def relative_strength(edges):
+    """Magnitude of every weight over the mean of the connections between the same two types, (E,) array.
+
+    So that no pair of types counts more than another because its weights are larger.
+
+    Parameters
+    ----------
+    edges : pandas.DataFrame
+        From `core_connections`.
+    """
+    strength = edges.weight_pA.abs()
+    return (strength / strength.groupby([edges.pre_type, edges.post_type], observed=True).transform("mean")).to_numpy()
 
 
 def wiring_rules(pairs, min_connections=MIN_CONNECTIONS, n_shuffles=N_SHUFFLES, seed=0):

@@ -4,6 +4,7 @@ import numpy as np
 import scipy.fft
 import scipy.sparse
 import scipy.special
+from numba import njit
 
 from twincortex.models.errors import InputError, first_offenders
 from twincortex.models.lgn_filters import build_subunits
@@ -14,8 +15,9 @@ from twincortex.models.stimuli import FRAME, N_COLUMNS, N_ROWS, DriftingGrating,
 _FFT_LENGTH = 2048  # frames filtered at once, of which the length of the temporal kernel is overlap
 _FFT_BLOCK = 1024  # subunits filtered at once
 _GAUSSIAN_REACH = 4.0  # a spatial kernel is cut at this many sigma
-_SPIKE_BLOCK = 128  # frames whose spikes are drawn at once
+_SPIKE_BLOCK = 16  # frames whose spikes are drawn at once: their numbers stay in the cache of a processor
 _TICKS = 1000  # spike times lie on NEST's grid of 1 us
+_ROUNDING = 1 + 1e-9  # a bound stays one, however it is rounded
 
 
 class LgnModel:
@@ -38,7 +40,7 @@ class LgnModel:
         self._along_x = _pixel_weights(self.subunits.x, self.subunits.sigma, N_COLUMNS)
         self._along_y = _pixel_weights(self.subunits.y, self.subunits.sigma, N_ROWS)
         self._pixel_kernel = None
-        self._grating_response = (None, None, None)
+        self._complex_weights, self._grating_response = None, (None, None, None)
 
     def rates(self, movie):
         """Firing rate of every unit.
@@ -73,34 +75,35 @@ class LgnModel:
             of the pixels, which is separable: ``exp(i phi - 2 pi^2 sigma^2 f^2)`` for phase phi, away from the edges.
         """
         real, imaginary = self._cumulative_response(grating.angular_frequency)
+        if self._complex_weights is None:  # else each product would convert them
+            self._complex_weights = self._along_x.astype(complex), self._along_y.astype(complex)
+        along_x, along_y = self._complex_weights
         x, y = pixel_centres()
-        phasor = self._along_x @ np.exp(1j * (grating.spatial_phase(x, 0.0) - grating.spatial_phase(0.0, 0.0)))
-        phasor *= self._along_y @ np.exp(1j * grating.spatial_phase(0.0, y))
+        phasor = along_x @ np.exp(1j * (grating.spatial_phase(x, 0.0) - grating.spatial_phase(0.0, 0.0)))
+        phasor *= along_y @ np.exp(1j * grating.spatial_phase(0.0, y))
         phasor *= self.subunits.amplitude * grating.contrast
-        cosine, sine = phasor.real.astype(np.float32), phasor.imag.astype(np.float32)
-        spontaneous = self.subunits.spontaneous.astype(np.float32)
         onset = round(grating.onset / FRAME)
+        turn = np.exp(-1j * grating.angular_frequency * FRAME * np.arange(grating.n_frames - onset))
+        spontaneous = self.subunits.spontaneous.astype(np.float32)
         rates = np.empty((grating.n_frames, self.n_units), dtype=np.float32)
         rates[:onset] = self._rectify(spontaneous)
-        for step in range(grating.n_frames - onset):
-            tap = min(step, len(real) - 1)
-            turn = np.exp(-1j * grating.angular_frequency * FRAME * step)
-            c, s = np.float32(turn.real), np.float32(turn.imag)
-            drive = real[tap] * (sine * c + cosine * s) + imaginary[tap] * (cosine * c - sine * s)
-            rates[onset + step] = self._rectify(drive + spontaneous)
+        place = tuple(part.astype(np.float32) for part in (phasor.real, phasor.imag))
+        turn = tuple(part.astype(np.float32) for part in (turn.real, turn.imag))
+        _fill_grating_rates(rates[onset:], turn, place, (real, imaginary), spontaneous, self._second)
         return rates
 
     def _cumulative_response(self, angular_frequency):
         """Real and imaginary part of C(t), two (n_taps, S) float32 arrays; the last frequency is kept."""
-        if self._grating_response[0] != angular_frequency:
+        kept = self._grating_response
+        if kept[0] != angular_frequency:
             kernel = self.subunits.kernel
             turn = np.exp(1j * angular_frequency * FRAME * np.arange(len(kernel)))[:, None]
             parts = [np.empty_like(kernel), np.empty_like(kernel)]
             for part, factor in zip(parts, (turn.real, turn.imag), strict=True):
                 np.multiply(kernel, factor.astype(np.float32), out=part)
                 np.cumsum(part, axis=0, out=part)
-            self._grating_response = (angular_frequency, *parts)
-        return self._grating_response[1:]
+            self._grating_response = kept = (angular_frequency, *parts)
+        return kept[1:]
 
     def pixel_rates(self, movie):
         """Firing rates for any movie, from its pixels.
@@ -218,28 +221,88 @@ def lgn_spikes(rates, *, seed, trial=0):
     """
     if rates.size and not (rates.min() >= 0 and np.isfinite(rates.max())):
         raise InputError("LGN rates are negative or not finite; expected Hz >= 0. Check the movie and the LGN units.")
-    counting, timing = philox(seed, "lgn_spikes", trial), stream_key(seed, f"lgn_spike_times {trial}")
-    n_units = rates.shape[1]
-    times, node_ids = [np.empty(0)], [np.empty(0, dtype=np.int64)]
+    timing, n_units = stream_key(seed, f"lgn_spike_times {trial}"), rates.shape[1]
+    place, count = _poisson_counts(*_find_candidates(rates, philox(seed, "lgn_spikes", trial)))
+    frame, unit = np.divmod(np.repeat(place, count), n_units)
+    earlier = np.arange(len(frame)) - np.repeat(np.cumsum(count) - count, count)
+    bits = splitmix64(splitmix64(splitmix64(timing, frame), unit), earlier)
+    tick = _TICKS * frame + 1 + (bits % np.uint64(_TICKS)).astype(np.int64)
+    # Sorted as whole numbers, which is faster than by two keys.
+    tick, unit = np.divmod(np.sort(tick * n_units + unit), n_units)
+    return SpikeTrains("lgn", n_units, tick / _TICKS * FRAME, unit)
+
+
+def _find_candidates(rates, random):
+    """Draw a uniform number for each unit and frame; return place, number and expected count where it is less."""
+    rates = np.ascontiguousarray(rates, dtype=np.float32 if rates.dtype == np.float32 else np.float64)
+    scale, n_units = rates.dtype.type(1e-3 * FRAME), rates.shape[1]
+    block, places, drawn = np.empty((_SPIKE_BLOCK, n_units)), [np.empty(0, dtype=np.int64)], [np.empty(0)]
     for start in range(0, len(rates), _SPIKE_BLOCK):
-        expected = rates[start : start + _SPIKE_BLOCK] * (1e-3 * FRAME)
-        place, count = _poisson_counts(counting.random(expected.shape), expected)
-        frame, unit = np.divmod(np.repeat(place, count), n_units)
-        earlier = np.arange(len(frame)) - np.repeat(np.cumsum(count) - count, count)
-        bits = splitmix64(splitmix64(splitmix64(timing, start + frame), unit), earlier)
-        tick = 1 + bits % np.uint64(_TICKS)
-        times.append((_TICKS * (start + frame) + tick.astype(np.int64)) / _TICKS * FRAME)
-        node_ids.append(unit)
-    return SpikeTrains("lgn", n_units, np.concatenate(times), np.concatenate(node_ids))
+        uniform = random.random(out=block[: len(rates) - start])
+        place = _places_below(uniform, rates[start : start + _SPIKE_BLOCK], scale)
+        places.append(start * n_units + place)
+        drawn.append(uniform.ravel()[place])
+    place = np.concatenate(places)
+    return place, np.concatenate(drawn), (rates.ravel()[place] * scale).astype(np.float64)
 
 
-def _poisson_counts(uniform, expected):
+def _poisson_counts(place, uniform, expected):
     """Invert the Poisson distribution, P(count > n) = gammainc(n + 1, expected); return places and counts above 0."""
-    place = np.flatnonzero(uniform < expected)  # P(count > 0) < expected
-    uniform, expected = uniform.ravel()[place], expected.ravel()[place].astype(np.float64)
     count = np.zeros(len(place), dtype=np.int64)
-    while True:
-        is_more = uniform < scipy.special.gammainc(count + 1.0, expected)
-        if not is_more.any():
-            return place[count > 0], count[count > 0]
-        count += is_more
+    open_, n, bound = np.arange(len(place)), 0, expected * _ROUNDING
+    while len(open_):
+        open_ = open_[uniform[open_] < scipy.special.gammainc(n + 1.0, expected[open_])]
+        n += 1
+        count[open_] = n
+        # P(count > n) < expected^(n + 1) / (n + 1)!, which is cheaper.
+        bound = bound * expected / (n + 1)
+        open_ = open_[uniform[open_] < bound[open_]]
+    return place[count > 0], count[count > 0]
+
+
+@njit(cache=True, nogil=True)
+def _places_below(uniform, rates, scale):
+    """Find where a uniform number is below the rate times scale, both (n_frames, n_units): (n,) flat int64 indices."""
+    uniform, rates = uniform.ravel(), rates.ravel()
+    places, n = np.empty(len(uniform), np.int64), 0
+    for i in range(len(uniform)):
+        if uniform[i] < rates[i] * scale:
+            places[n] = i
+            n += 1
+    return places[:n].copy()
+
+
+@njit(cache=True, nogil=True)
+def _fill_grating_rates(rates, turn, place, response, spontaneous, second):
+    """Rates of all units in all frames since the onset.
+
+    Parameters
+    ----------
+    rates : (n_frames, n_units) float32 array [Hz]
+        Filled.
+    turn : two (n_frames,) float32 arrays
+        Real and imaginary part of exp(-i w t).
+    place : two (S,) float32 arrays
+        Of A c G.
+    response : two (n_taps, S) float32 arrays
+        Of C(t).
+    spontaneous : (S,) float32 array [Hz]
+    second : (S - n_units,) int array
+        Units of the subunits beyond the first of each.
+    """
+    (c, s), (cosine, sine), n_units = turn, place, rates.shape[1]
+    for step in range(len(rates)):
+        tap = min(step, len(response[0]) - 1)
+        real, imaginary, frame, turned = response[0][tap], response[1][tap], rates[step], (c[step], s[step])
+        for unit in range(n_units):
+            frame[unit] = _rate(unit, turned, (cosine, sine), (real, imaginary), spontaneous)
+        for number in range(len(second)):
+            frame[second[number]] += _rate(n_units + number, turned, (cosine, sine), (real, imaginary), spontaneous)
+
+
+@njit
+def _rate(subunit, turn, place, response, spontaneous):
+    (c, s), cosine, sine = turn, place[0][subunit], place[1][subunit]
+    drive = response[0][subunit] * (sine * c + cosine * s) + response[1][subunit] * (cosine * c - sine * s)
+    drive += spontaneous[subunit]
+    return np.float32(0) if drive < 0 else drive  # what is no number stays so

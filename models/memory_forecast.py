@@ -124,6 +124,12 @@ _CUDA_COMPILER = 500 * MB
 _NEST = EngineBytes(380 * MB, connection=80, neuron=3_000, recorded=145)
 _NEST_SLICE, _NEST_SLICE_BYTES = 8_000_000, 25  # connections handed over at once
 
+# Filters of the LGN, their response to a grating, and the libraries that measure and draw.
+_STIMULATION = 350 * MB
+# Of a spike on its way from the engine to the counts; a column that fires more than this takes more.
+_SPIKE_BYTES, _EXPECTED_RATE_HZ = 64, 10
+_RATES_BYTES = 4 * 17_400  # of the LGN, per ms
+
 # Training: the Python process with the LGN's filters, both engines of the held-out test and the figure.
 _TRAINING_PROCESS = 1000 * MB
 # Weight, gradient, two moments of Adam, initial distribution; for a moment sorting for the loss and summing gradients.
@@ -190,6 +196,28 @@ def simulation_memory(engine, circuit, run):
     float [bytes]
     """
     return _SIMULATIONS[engine](circuit, run)
+
+
+def stimulated_memory(engine, circuit, duration, dt=1.0, batch=1):
+    """Forecast the memory of a command that draws the input of trials itself and counts their spikes.
+
+    Parameters
+    ----------
+    engine : str
+    circuit : CircuitCounts
+    duration, dt : float [ms]
+        Of a trial.
+    batch : int
+        Trials at once.
+
+    Returns
+    -------
+    float [bytes]
+        Without what is kept of trials that have passed.
+    """
+    simulation = simulation_memory(engine, circuit, run_counts(duration, dt, batch))
+    n_spikes = circuit.n_neurons * duration / 1000 * _EXPECTED_RATE_HZ * batch
+    return _STIMULATION + simulation + _SPIKE_BYTES * n_spikes + _RATES_BYTES * duration
 
 
 def gpu_memory(circuit, run):

@@ -28,7 +28,8 @@ def firing_rate(spikes, dt):
     -------
     (...) array [Hz]
     """
-    return spikes.mean(0) * (1000.0 / dt)
+    # Not mean(0), the same number: its gradient would be a copy for each step.
+    return spikes.sum(0) / len(spikes) * (1000.0 / dt)
 
 
 def rates_of(trains, start, stop):

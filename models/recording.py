@@ -32,8 +32,8 @@ class Run:
         convention).
     precision : str
         ``"float64"`` or ``"float32"``.
-    current : (n_steps, n_neurons) float64 array [pA], optional
-        Injected current; row n acts during the integration of step n.
+    current : (n_steps, n_neurons) or (1, n_neurons) float64 array [pA], optional
+        Injected current; row n acts during the integration of step n, a single row during all of them.
 
     Raises
     ------

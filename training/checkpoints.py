@@ -14,11 +14,13 @@ from twincortex.training.checkpoint_folders import BEST, LAST, checkpoint_path, 
 from twincortex.training.finite_check import require_finite
 from twincortex.training.processes import Processes
 from twincortex.training.training_state import (
-    join_settled,
-    part_of_process,
+    count_trials,
+    join_trials,
     restore_state,
     settled_part,
     state_to_tensors,
+    take_trials,
+    weights_digest,
 )
 
 log = logging.getLogger(__name__)
@@ -27,7 +29,8 @@ log = logging.getLogger(__name__)
 def save_checkpoint(run_folder, state, circuit, keep=3, name=LAST, processes=None):
     """Write ``checkpoints/step_<step>`` and remove all but the last few; nothing goes before the new one is whole.
 
-    Called by all processes of a run, of which one writes.
+    Called by all processes of a run, of which one writes, as if it had all their trials: a checkpoint does not tell
+    how many they were.
 
     Parameters
     ----------
@@ -51,16 +54,18 @@ def save_checkpoint(run_folder, state, circuit, keep=3, name=LAST, processes=Non
     DivergedError
         The state is not finite; a checkpoint always is.
     InputError
-        It cannot be written.
+        It cannot be written, or the processes no longer have the same weights.
     """
     processes = processes or Processes()
     tensors, facts = take_apart(state, circuit)
     require_finite(tensors, state.step)
     folder = checkpoint_path(run_folder, name, state.step)
+    if processes.count > 1:
+        processes.require_same("trained weights with the sha256", weights_digest(state.column))
     settled = processes.gather(settled_part(tensors))
     if not processes.is_writer:
         return folder
-    tensors, facts = join_settled(tensors, settled), facts | {"processes": processes.count}
+    tensors |= join_trials(settled)
     write_folder(folder, lambda partial: write_state(partial, tensors, facts))
     keep_last(folder, 1 if name == BEST else keep)
     return folder
@@ -78,10 +83,10 @@ def take_apart(state, circuit):
     -------
     tensors : dict of str -> tensor
     facts : dict
-        As of `state_to_tensors`, with the ``topology_hash`` of the circuit and the number of ``processes`` it is of.
+        As of `state_to_tensors`, with the ``topology_hash`` of the circuit.
     """
     tensors, facts = state_to_tensors(state)
-    return tensors, facts | {"topology_hash": circuit.topology_hash, "processes": 1}
+    return tensors, facts | {"topology_hash": circuit.topology_hash}
 
 
 def write_state(folder, tensors, facts):
@@ -126,7 +131,7 @@ class Checkpoint:
         """Updates done."""
         return self.facts["step"]
 
-    def restore(self, state, circuit, processes=None):
+    def restore(self, state, circuit, processes=None, batch=None):
         """Continue from here.
 
         Parameters
@@ -135,26 +140,32 @@ class Checkpoint:
             Filled in place.
         circuit : Circuit
         processes : Processes, optional
-            As many as wrote it. Default: this one alone.
+            Not necessarily as many as wrote it. Default: this one alone.
+        batch : int, optional
+            Trials of each process in a step; default: all trials are those of this process.
 
         Raises
         ------
         InputError
-            The checkpoint belongs to another circuit, or was written by another number of processes.
+            The checkpoint belongs to another circuit, or to another number of trials per step.
         """
-        processes = processes or Processes()
         if self.facts["topology_hash"] != circuit.topology_hash:
             raise InputError(
                 f"{self.folder} belongs to another circuit (topology hash differs). Resume with the circuit it was "
                 "made of."
             )
-        written_by = self.facts["processes"]
-        if written_by != processes.count:
+        processes, kept = processes or Processes(), count_trials(self.tensors)
+        if batch is None or kept is None:
+            tensors = self.tensors
+        elif kept != batch * processes.count:
             raise InputError(
-                f"{self.folder} is of {written_by} processes, this is a run of {processes.count}; each has trials of "
-                f"its own. Resume with {written_by} (torchrun --nproc_per_node)."
+                f"{self.folder} is of {kept} trials per step; protocol.batch {batch} in {processes.count} process(es) "
+                f"makes {batch * processes.count}, which would be another training. Resume with protocol.batch times "
+                f"processes equal to {kept}."
             )
-        restore_state(state, part_of_process(self.tensors, processes.rank), self.facts)
+        else:
+            tensors = take_trials(self.tensors, processes.trials(batch))
+        restore_state(state, tensors, self.facts)
 
 
 def read_last_checkpoint(run_folder):

@@ -12,8 +12,9 @@ from jsonargparse import ArgumentParser
 from twincortex.models.errors import InputError, near_name_hint
 from twincortex.training.config import TrainingConfig
 
-# All other keys decide the path of the weights, so a run keeps them from its first step to its last.
-FREE_ON_RESUME = ("steps", "threads", "ignore_memory_forecast", "checkpoints", "validation")
+# All other keys decide the path of the weights, so a run keeps them from its first step to its last. It also keeps the
+# trials of a step, protocol.batch times processes: Checkpoint.restore sees to that.
+FREE_ON_RESUME = ("steps", "threads", "ignore_memory_forecast", "checkpoints", "validation", "protocol.batch")
 
 
 def read_config(arguments=None):
@@ -96,7 +97,8 @@ def _kept_config(run_folder):
 
 def _refuse_changes(kept, asked, run_folder):
     kept, asked = vars(kept.as_flat()), vars(asked.as_flat())
-    same = [name for name in kept if name.split(".")[0] not in (*FREE_ON_RESUME, "config", "out", "resume")]
+    free = (*FREE_ON_RESUME, "config", "out", "resume")
+    same = [name for name in kept if name not in free and name.split(".")[0] not in free]
     changed = [f"{name} ({kept[name]} before, {asked[name]} now)" for name in same if kept[name] != asked[name]]
     if changed:
         raise InputError(

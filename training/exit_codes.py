@@ -1,5 +1,6 @@
 """How the command ends: every failure is one message on stderr and an exit code."""
 
+import os
 import sys
 
 from twincortex.models.errors import OutOfMemoryError, TwinCortexError, is_out_of_memory
@@ -37,5 +38,7 @@ def run_as_program(main):
 
 
 def _complain(message, exit_code):
-    sys.stderr.write(f"train.py: {message}\n")
+    rank = os.environ.get("RANK", "0")  # set by torchrun
+    name = "train.py" if rank == "0" else f"train.py, process {rank}"
+    sys.stderr.write(f"{name}: {message}\n")
     return exit_code

@@ -19,6 +19,9 @@ _BEFORE, _AFTER = 20, 5
 def write_failure(run_folder, trainer, circuit, error):
     """Write ``failure/`` into a run folder; its checkpoints stay as they are.
 
+    Of several processes the first writes it, and each in whose trials a potential is not finite writes
+    ``failure_of_process_<rank>/``.
+
     ``failure.json`` names the step, the seed, the directions and phases of the batch, and the first neuron, weight and
     gradient that are not finite. ``inputs/<condition>_trial_<n>`` are for ``twincortex simulate``, ``state`` is the
     training state before the update, as in a checkpoint.
@@ -34,11 +37,13 @@ def write_failure(run_folder, trainer, circuit, error):
     Returns
     -------
     str
-        Where it went wrong, for people.
+        Where it went wrong, for people; empty where nothing is written.
     """
     folder, state = _failure_folder(run_folder, trainer.processes.rank), trainer.state
     stimulations = {condition: trainer.stimulate(condition) for condition in CONDITIONS}
     neuron = _first_bad_neuron(trainer, circuit, stimulations)
+    if neuron is None and not trainer.processes.is_writer:
+        return ""
     facts = {
         "error": str(error),
         "step": state.step + 1,

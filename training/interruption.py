@@ -27,6 +27,12 @@ def interrupt_on_signals():
         signal.signal(number, signal.default_int_handler)
 
 
+def ignore_signals():
+    """Let this process end as it is about to, whoever asks it to."""
+    for number in signals_to_heed():
+        signal.signal(number, signal.SIG_IGN)
+
+
 class Interruption:
     """Take note of signals that ask to end within a ``with`` block; a second one interrupts as soon as Python runs.
 

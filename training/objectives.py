@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
-from torch.nn.functional import mse_loss
 
-from twincortex.models.errors import InputError, near_name_hint
+from twincortex.models.errors import InputError
 from twincortex.models.observables import crowd_selectivity, firing_rate
 from twincortex.models.randomness import philox
-from twincortex.training.loss_options import VOLTAGE_MODES, Losses
+from twincortex.training.loss_options import Losses
 from twincortex.training.synchrony import synchrony_loss
 from twincortex.training.targets import CONDITIONS
+from twincortex.training.voltage import voltage_loss
 from twincortex.training.weight_distribution import weight_distribution_loss
 
 INITIAL_RATE_AVERAGE_HZ = 3.0
@@ -154,38 +154,6 @@ def selectivity_loss(activity, targets, min_average_Hz=0.5):
 
     value, _ = _over_regions(targets, score)
     return value, {"osi": errors[0][0].detach(), "dsi": errors[0][1].detach()}
-
-
-def voltage_loss(activity, targets, mode="threshold"):
-    """Penalty on the membrane potential x = (V - E_L) / (V_th - E_L), mean over time, trials and all neurons.
-
-    Parameters
-    ----------
-    activity : Activity
-    targets : Targets
-    mode : str
-        ``"range"``: squared distance from the range of 0 to 1; ``"threshold"``: squared distance from the threshold.
-
-    Returns
-    -------
-    value : () tensor
-    parts : dict
-        Mean normalized potential.
-
-    Raises
-    ------
-    InputError
-        Unknown mode.
-    """
-    if mode not in VOLTAGE_MODES:
-        raise InputError(f"unknown mode {mode!r} of the voltage loss: {near_name_hint(mode, VOLTAGE_MODES)}")
-    rest, threshold = targets.resting_potential, targets.threshold_potential
-    scale = 1 / (threshold - rest)
-    # In the order of the engine's memory, and in as few passes as there can be: these are the largest tensors of all.
-    normalized = torch.addcmul((-rest * scale)[:, None], activity.v.transpose(1, 2), scale[:, None])
-    detached = normalized.detach()
-    nearest = torch.ones_like(detached) if mode == "threshold" else detached.clamp(0, 1)
-    return mse_loss(normalized, nearest), {"mean": detached.mean()}
 
 
 @dataclass(frozen=True)

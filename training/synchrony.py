@@ -5,6 +5,7 @@ import torch
 
 from twincortex.models.neuropixels import read_fano_curve
 from twincortex.models.observables import fano_factor_curve
+from twincortex.training.pool_counts import count_in_pools
 
 
 def synchrony_loss(activity, targets, n_pools=500, settle_ms=200.0):
@@ -38,9 +39,8 @@ def synchrony_loss(activity, targets, n_pools=500, settle_ms=200.0):
     trial, cell, pool = draw_fano_pools(n_trials, len(targets.excitatory_core), n_pools, activity.random("fano_pools"))
     trial, cell, pool = (torch.as_tensor(ids, device=activity.spikes.device) for ids in (trial, cell, pool))
     # (time, neuron, trial) is how the engines lay spikes out in memory.
-    by_member = activity.spikes[first:].transpose(1, 2).flatten(1)
-    members = by_member.index_select(1, targets.excitatory_core[cell] * n_trials + trial)
-    counts = members.new_zeros(len(members), n_pools).index_add(1, pool, members)
+    by_member = activity.spikes.transpose(1, 2).flatten(1)
+    counts = count_in_pools(by_member, targets.excitatory_core[cell] * n_trials + trial, pool, n_pools, first)
     model = torch.stack([fano.mean() for fano in fano_factor_curve(counts, bin_steps)])
     recorded = model.new_tensor(recorded)
     value = ((model - recorded) ** 2).mean()

@@ -4,60 +4,79 @@ Writes a run folder: config.yaml, environment.json, metrics.csv, tensorboard/, c
 weights), weights/ (trained weights as SONATA edges), held_out.json and figures/. Its last line of output is JSON.
 """
 
-import hashlib
 import json
 import sys
-from pathlib import Path
+from contextlib import contextmanager
 
-from twincortex.models.column import build_column
-from twincortex.models.column.expected_connections import expected_counts
-from twincortex.models.column.sizes import column_size
-from twincortex.models.errors import InputError, is_out_of_memory
+from twincortex.models.errors import is_out_of_memory
 from twincortex.models.memory_forecast import counts_of
-from twincortex.models.sonata import read_circuit, write_circuit
+from twincortex.models.sonata import write_circuit
 from twincortex.models.sonata.weights import TRAINED, write_weights
 from twincortex.models.weights import circuit_with_trained_weights
-from twincortex.training.checkpoints import read_last_checkpoint
 from twincortex.training.config_reading import read_config
 from twincortex.training.environment import record_environment
 from twincortex.training.evaluation.validation_set import make_validation_set
 from twincortex.training.exit_codes import run_as_program
 from twincortex.training.figures import draw_training
 from twincortex.training.held_out import check_second_engine, held_out_test
-from twincortex.training.loop import Trainer, start_training
-from twincortex.training.memory_check import check_training, explain_out_of_memory
+from twincortex.training.memory_check import explain_out_of_memory
+from twincortex.training.processes import open_processes
 from twincortex.training.run_record import RunRecord
+from twincortex.training.run_start import CIRCUIT, find_checkpoint, find_circuit, read_shared_circuit, start_trainer
 from twincortex.training.session import Session
 from twincortex.training.tensorboard_log import TensorBoardLog
+from twincortex.training.training_state import weights_digest
 
 
 def main(arguments=None):
-    """Read the configuration, build, train, test, draw."""
+    """Read the configuration, build, train, test, draw; alone, or as one of the processes of torchrun."""
     config, out, resume, text = read_config(arguments)
+    with open_processes(config.device) as processes:
+        if processes.is_writer:
+            _lead(config, out, resume, text, processes)
+        else:
+            _follow(config, resume, processes)
+
+
+def _lead(config, out, resume, text, processes):
+    """What the process does that writes the run folder and speaks; as a rule the only one."""
     check_second_engine(config.validation.engine)
-    checkpoint = _checkpoint_to_continue(resume, config.steps) if resume else None
-    circuit = _find_circuit(config, resume)
-    state = start_training(circuit, config)
-    trainer = Trainer(circuit, config, state)
+    checkpoint = find_checkpoint(resume, config.steps)
+    circuit = find_circuit(config, resume)
+    trainer = start_trainer(circuit, config, checkpoint, processes)
     # Whatever is wrong with the configuration has been said by now: only a run that can start gets a folder.
     record = RunRecord(resume or out, text, resume=bool(resume))
+    with _explaining_the_end(record.folder, circuit, config):
+        _run(trainer, circuit, record)
+
+
+def _follow(config, resume, processes):
+    """What all other processes do: share the training, silently."""
+    folder = processes.broadcast()
+    circuit = read_shared_circuit(folder, processes.rank)
+    with _explaining_the_end(folder, circuit, config):
+        trainer = start_trainer(circuit, config, find_checkpoint(resume and folder, config.steps), processes)
+        Session(trainer, circuit, folder).run()
+
+
+@contextmanager
+def _explaining_the_end(run_folder, circuit, config):
     try:
-        _run(trainer, circuit, record, checkpoint)
+        yield
     except KeyboardInterrupt as stop:
-        raise KeyboardInterrupt(f"{stop}; continue with --resume {record.folder}".removeprefix("; ")) from stop
+        raise KeyboardInterrupt(f"{stop}; continue with --resume {run_folder}".removeprefix("; ")) from stop
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
         raise explain_out_of_memory(error, counts_of(circuit), config) from error
 
 
-def _run(trainer, circuit, record, checkpoint):
+def _run(trainer, circuit, record):
     config, state = trainer.config, trainer.state
-    if checkpoint:
-        checkpoint.restore(state, circuit)
     record.keep(state.step)
-    if not (record.folder / "circuit").exists():
-        write_circuit(circuit, record.folder / "circuit")
+    if not (record.folder / CIRCUIT).exists():
+        write_circuit(circuit, record.folder / CIRCUIT)
+    trainer.processes.broadcast(record.folder.absolute())
     record_environment(record.folder, circuit)
     with TensorBoardLog(record.folder, state.step) as tensorboard:
         _train(trainer, circuit, record, tensorboard)
@@ -70,28 +89,10 @@ def _run(trainer, circuit, record, checkpoint):
     print(json.dumps(_summary(state, held_out, record)))
 
 
-def _checkpoint_to_continue(run_folder, steps):
-    checkpoint = read_last_checkpoint(run_folder)
-    if checkpoint and checkpoint.step > steps:
-        raise InputError(f"steps {steps}: {run_folder} has done {checkpoint.step} already. Ask for more.")
-    return checkpoint
-
-
-def _find_circuit(config, resume):
-    if resume and Path(resume, "circuit").exists():
-        return read_circuit(Path(resume, "circuit"))
-    choice = config.circuit
-    if choice.folder:
-        return read_circuit(choice.folder)
-    # Before minutes are spent on a column that could not be trained.
-    check_training(expected_counts(column_size(choice.size)), config)
-    return build_column(choice.size, seed=choice.seed)
-
-
 def _train(trainer, circuit, record, tensorboard):
     config = trainer.config
     print(f"training {circuit.n_neurons:,} neurons, {circuit.projections['v1_to_v1'].n_edges:,} recurrent connections")
-    Session(trainer, circuit, record, tensorboard, make_validation_set(circuit, config)).run()
+    Session(trainer, circuit, record.folder, record, tensorboard, make_validation_set(circuit, config)).run()
     rows = record.metrics.rows
     if rows:
         first, last = rows[0]["loss"], rows[-1]["loss"]
@@ -122,10 +123,6 @@ def _print_rates(rates, engine):
 
 
 def _summary(state, held_out, record):
-    digest = hashlib.sha256()
-    for _, weight in sorted(state.column.weights.items()):
-        if weight.requires_grad:
-            digest.update(weight.detach().cpu().numpy())
     rows = record.metrics.rows
     first, last = (rows[0], rows[-1]) if rows else ({}, {})
     return {
@@ -135,7 +132,7 @@ def _summary(state, held_out, record):
         "loss_last": last.get("loss"),
         "losses": {name: value for name, value in last.items() if name.count("/") == 1},
         "mismatched_spikes": held_out["mismatched"],
-        "weights_sha256": digest.hexdigest(),
+        "weights_sha256": weights_digest(state.column),
         "run": str(record.folder),
     }
 

@@ -1,12 +1,16 @@
 """What a training run carries from step to step, and the same as named tensors and plain facts, for checkpoints."""
 
+import hashlib
 from dataclasses import dataclass, fields
+from itertools import accumulate
 
 import torch
 
 from twincortex.models.surrogate import State
 from twincortex.models.surrogate.column import Column
 from twincortex.models.surrogate.inputs import Arrivals
+
+_SETTLED = "settled/"
 
 
 @dataclass
@@ -94,47 +98,87 @@ def restore_state(state, tensors, facts):
         state.scheduler.load_state_dict(_as_before_json(facts["scheduler"], state.scheduler.state_dict()))
     state.rate_average, state.step = tensors["rate_average"], facts["step"]
     state.settled_step = facts["settled_step"]
-    state.settled = None if state.settled_step is None else _settled_from_tensors(_below(tensors, "settled/"))
+    state.settled = None if state.settled_step is None else _settled_from_tensors(_below(tensors, _SETTLED))
 
 
 def settled_part(tensors):
     """Choose the settled state from what `state_to_tensors` made; it is of the trials of one process."""
-    return {name: tensor for name, tensor in tensors.items() if name.startswith("settled/")}
+    return {name: tensor for name, tensor in tensors.items() if name.startswith(_SETTLED)}
 
 
-def join_settled(tensors, settled):
-    """Join the settled states of all processes, which are alike in all else.
-
-    Parameters
-    ----------
-    tensors : dict of str -> tensor
-        Of the first process.
-    settled : list of dict of str -> tensor
-        Of all, in the order of ranks.
-
-    Returns
-    -------
-    dict of str -> tensor
-        With ``process_<rank>/settled/...`` of the others.
-    """
-    others = enumerate(settled[1:], start=1)
-    return tensors | {f"process_{rank}/{name}": tensor for rank, one in others for name, tensor in one.items()}
+def count_trials(tensors):
+    """Trials of the settled state among what `state_to_tensors` made; None where nothing has settled yet."""
+    x = tensors.get(f"{_SETTLED}x")
+    return None if x is None else x.shape[-1]
 
 
-def part_of_process(tensors, rank):
-    """Choose what `restore_state` of one process wants from what `join_settled` made.
+def join_trials(parts):
+    """Join the settled states of several processes to that of one process with all their trials.
 
     Parameters
     ----------
-    tensors : dict of str -> tensor
-    rank : int
+    parts : list of dict of str -> tensor
+        From `settled_part`, in the order of ranks; all may be empty.
 
     Returns
     -------
     dict of str -> tensor
     """
-    own = _below(tensors, f"process_{rank}/")
-    return {name: tensor for name, tensor in tensors.items() if not name.startswith("process_")} | own
+    firsts = [0, *accumulate(count_trials(part) or 0 for part in parts)]
+    joined = {}
+    for name in parts[0]:
+        of_all = [part[name] for part in parts]
+        if name.endswith("/trial"):
+            of_all = [trial + first for trial, first in zip(of_all, firsts, strict=False)]
+        joined[name] = torch.cat(of_all, dim=-1)
+    for arrivals in _arrivals(joined):
+        # Stable: what is on its way to one trial stays in its order, which is that of sums.
+        order = torch.argsort(joined[f"{arrivals}/step"], stable=True)
+        joined |= {name: joined[name][order] for name in joined if name.startswith(f"{arrivals}/")}
+    return joined
+
+
+def take_trials(tensors, trials):
+    """Choose some trials of the settled state, as those of one of several processes; all else stays.
+
+    Parameters
+    ----------
+    tensors : dict of str -> tensor
+        From `state_to_tensors`, or with the settled state of `join_trials`.
+    trials : slice
+        With a start and a stop.
+
+    Returns
+    -------
+    dict of str -> tensor
+    """
+    pending = f"{_SETTLED}pending/"
+    states = [name for name in settled_part(tensors) if not name.startswith(pending)]
+    taken = {name: tensors[name][..., trials].contiguous() for name in states}
+    for arrivals in _arrivals(tensors):
+        trial = tensors[f"{arrivals}/trial"]
+        own = (trial >= trials.start) & (trial < trials.stop)
+        taken |= {name: tensor[own] for name, tensor in tensors.items() if name.startswith(f"{arrivals}/")}
+        taken[f"{arrivals}/trial"] -= trials.start
+    return tensors | taken
+
+
+def weights_digest(column):
+    """Digest of all trained weights.
+
+    Parameters
+    ----------
+    column : Column
+
+    Returns
+    -------
+    str
+        sha256 of the bytes of the projections in the order of their names, connections in canonical order.
+    """
+    digest = hashlib.sha256()
+    for _, weight in sorted(_trained(column)):
+        digest.update(weight.detach().cpu().numpy())
+    return digest.hexdigest()
 
 
 def _options(group):
@@ -171,6 +215,11 @@ def _settled_to_tensors(settled):
     for source, arrivals in settled.pending.items():
         tensors |= {f"settled/pending/{source}/{item.name}": getattr(arrivals, item.name) for item in fields(arrivals)}
     return tensors
+
+
+def _arrivals(tensors):
+    """Names below which `Arrivals` lie, one per source."""
+    return [name.removesuffix("/trial") for name in tensors if name.startswith(_SETTLED) and name.endswith("/trial")]
 
 
 def _settled_from_tensors(tensors):

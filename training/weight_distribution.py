@@ -6,8 +6,10 @@ from functools import cached_property
 
 import numpy as np
 import torch
+from numba import njit
 
 from twincortex.models.errors import InputError
+from twincortex.training.step_threads import run_by_rows
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,11 @@ class WeightDistribution:
 
     def scaled(self, weight):
         """Weights, (E,) tensor [pA], divided by V_th - E_L of their target [pA/mV]."""
-        return weight * self.per_threshold.index_select(0, self.target // self.n_receptors)
+        return weight * self._per_threshold_of_target
+
+    @cached_property
+    def _per_threshold_of_target(self):
+        return self.per_threshold.index_select(0, self.target // self.n_receptors)
 
     @cached_property
     def share(self):
@@ -138,7 +144,10 @@ class _EarthMoversDistance(torch.autograd.Function):
         order = initial.order(scaled)
         difference = scaled.index_select(0, order).sub_(initial.sorted_initial)
         slope = torch.empty_like(scaled)
-        slope[order] = difference.sign() * initial.share
+        if scaled.device.type == "cpu":
+            run_by_rows(_place_slopes, (order, difference, initial.share), slope)
+        else:
+            slope[order] = difference.sign() * initial.share
         ctx.save_for_backward(slope)
         return difference.abs_() @ initial.share
 
@@ -159,3 +168,10 @@ def _sort_each_group(values, n_in_group, n_threads):
     with ThreadPoolExecutor(n_threads) as threads:
         list(threads.map(sort, ends - n_in_group, ends))
     return places
+
+
+@njit(cache=True, nogil=True)
+def _place_slopes(order, difference, share, slope):
+    """slope[order] = sign(difference) * share, all (n,) arrays but slope; without indices of 64 bits."""
+    for k in range(len(order)):
+        slope[order[k]] = (np.int64(difference[k] > 0) - np.int64(difference[k] < 0)) * share[k]

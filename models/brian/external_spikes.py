@@ -3,7 +3,8 @@
 A unit of Brian2 spikes at most once in a step, ours may spike several times (a background unit at 250 Hz does). Every
 unit therefore has `copies` replicas: the m-th spike of a step is carried by replica m, and nothing is dropped. Where
 there is more than one, a relay counts the spikes of the replicas, so that the connections need not be replicated too.
-Numbers of spikes and of replicas are rounded up to powers of two, so that a compiled project takes other spikes too.
+Numbers of spikes and of replicas are rounded up to powers of two, and there is room for what a unit may be expected to
+fire in any movie, so that a compiled project takes the spikes of other movies too.
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ import numpy as np
 from twincortex.models.errors import InputError, near_name_hint
 
 _SMALLEST_CAPACITY = 1024
+# Room per unit [Hz]: an LGN fires at 4 Hz in gray and at 6.5 Hz in the standard grating, the background at 250 Hz.
+_ROOM_HZ = {"lgn": 12.0, "bkg": 300.0}
 _FEWEST_COPIES = 4  # where one is not enough; a background unit spikes at most 4 times in 1 ms
 
 
@@ -81,13 +84,13 @@ def plan_spike_inputs(circuit, inputs, run):
                 f"spikes of {name}: {trains.n_units} units, but the circuit has {sources[name]}. "
                 "Make the inputs from this circuit."
             )
-    return {name: _plan_spike_input(name, n_units, inputs.get(name), run.dt) for name, n_units in sources.items()}
+    return {name: _plan_spike_input(name, n_units, inputs.get(name), run) for name, n_units in sources.items()}
 
 
-def _plan_spike_input(name, n_units, trains, dt):
-    most, n_spikes = 1, 0
+def _plan_spike_input(name, n_units, trains, run):
+    most, n_spikes = 1, int(_ROOM_HZ.get(name, 0) * n_units * run.duration / 1000)
     if trains is not None and trains.n_spikes:
-        most, n_spikes = int(_replicas(trains, dt)[2].max()) + 1, trains.n_spikes
+        most, n_spikes = int(_replicas(trains, run.dt)[2].max()) + 1, max(n_spikes, trains.n_spikes)
     copies = 1 if most == 1 else max(_FEWEST_COPIES, _power_of_two(most))
     return SpikeInput(name, n_units, copies, max(_SMALLEST_CAPACITY, _power_of_two(n_spikes)))
 

@@ -174,9 +174,10 @@ def _check_weights(circuit):
 def _check_current(circuit, run, propagators):
     if run.current is None:
         return
-    if run.current.shape != (run.n_steps, circuit.n_neurons):
+    if run.current.shape not in ((run.n_steps, circuit.n_neurons), (1, circuit.n_neurons)):
         raise InputError(
-            f"injected current has shape {run.current.shape}; expected {(run.n_steps, circuit.n_neurons)}: row = step."
+            f"injected current has shape {run.current.shape}; expected {(run.n_steps, circuit.n_neurons)}, row = step, "
+            "or a single row for all steps."
         )
     if "i_e" not in propagators.states:
         raise InputError(f"{propagators.equation_set.name}: no variable i_e that an injected current could enter.")

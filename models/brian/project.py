@@ -143,7 +143,7 @@ def _identity(plan, toolchain):
         "dt": run.dt,
         "n_steps": run.n_steps,
         "record_v": [int(neuron) for neuron in run.record_v],
-        "injected_current": run.current is not None,
+        "injected_current": None if run.current is None else len(run.current),
         "spike_inputs": [vars(spike_input) for spike_input in plan.spike_inputs.values()],
     }
 

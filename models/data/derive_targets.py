@@ -104,12 +104,37 @@ def derive_fano_curves(source):
     return pd.DataFrame(rows, columns=columns).set_index(columns[:3])
 
 
+def derive_contrast(source):
+    """Which contrasts recorded units prefer, per cell type.
+
+    Parameters
+    ----------
+    source : pathlib.Path
+        Holds ``targets/neuropixels_v1_units.csv`` and ``targets/contrast_best_model.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per cell type, in numbers of units: n_units (with contrast gratings), driven_units (p < 0.01 against
+        blanks) and, of these, high_units, band_units and low_units by the contrast model that fits best.
+    """
+    units = pd.read_csv(source / "targets/neuropixels_v1_units.csv", sep=" ")
+    contrast = pd.read_csv(source / "targets/contrast_best_model.csv")
+    units = units.merge(contrast, left_on="ecephys_unit_id", right_on="unit_id", validate="one_to_one")
+    driven = units[units["sig0.01"]]
+    table = pd.DataFrame({"n_units": units.cell_type.value_counts(), "driven_units": driven.cell_type.value_counts()})
+    for preference in ("high", "band", "low"):
+        table[f"{preference}_units"] = driven.cell_type[driven.best_model == preference].value_counts()
+    return table.fillna(0).astype(int).sort_index()
+
+
 def write_targets(source, folder=HERE):
     """Write the tables, each below a line that names source and license, into a folder."""
     tables = {
         "neuropixels_units": derive_units(source),
         "neuropixels_summary": derive_summary(source),
         "fano_curves": derive_fano_curves(source),
+        "neuropixels_contrast": derive_contrast(source),
     }
     for name, table in tables.items():
         text = table.to_csv(float_format="%.6g", lineterminator="\n")

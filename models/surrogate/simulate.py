@@ -90,6 +90,8 @@ def simulate_column(column, trials, run, progress=None):
     for trains in (trains for inputs in trials for trains in inputs.values()):
         trains.check_within(run.duration)
     current = None if run.current is None else torch.from_numpy(run.current).to(column.dtype)
+    if current is not None and len(current) == 1:
+        current = current.expand(run.n_steps, -1)  # without copies of the row
     n_at_once = max(1, NEURON_STEPS_AT_ONCE // (column.n_neurons * len(trials)))
     bounds = [*range(0, run.n_steps, n_at_once), run.n_steps]
     pieces = {name: [_cut(inputs[name], bounds, run.dt) for inputs in trials] for name in trials[0]}

@@ -1,46 +1,20 @@
-"""Wiring rules: angles, fits against closed forms, the shuffled null, run folders, the notebook."""
+"""Wiring rules: angles, fits against closed forms, the shuffled null, run folders."""
 
 import dataclasses
 import shutil
-from pathlib import Path
 
-import nbclient
-import nbformat
 import numpy as np
 import pytest
 import scipy.stats
-from nbclient.exceptions import CellExecutionError
 
 from twincortex.analysis.direction_rule import binned_mean, direction_difference, fit_direction_rule, shuffle_p_values
 from twincortex.analysis.runs import read_run
 from twincortex.analysis.wiring_figures import draw_direction_profiles, draw_effect_heat_maps, draw_weight_histograms
 from twincortex.analysis.wiring_rules import pair_table, pooled_rules, wiring_rules
 from twincortex.models.errors import InputError
-from twincortex.models.sonata import write_circuit, write_weights
 
 from circuits import small_random_circuit
-
-NOTEBOOK = Path(__file__).resolve().parents[2] / "analysis" / "wiring_rules.ipynb"
-EXCITATORY_RULE, INHIBITORY_RULE = (0.15, 0.3), (-0.1, -0.2)  # a/c and b/c that the fabricated training brings in
-
-
-def tuned(circuit, noise, seed=0):
-    """Multiply every weight by 1 + a cos d + b cos 2d, by the kind of its source, and by lognormal noise."""
-    projection, angle = circuit.projections["v1_to_v1"], circuit.nodes.tuning_angle
-    d = np.radians(angle[projection.sources()] - angle[projection.posts(circuit.n_receptors)])
-    a, b = np.where(projection.weight[:, None] > 0, EXCITATORY_RULE, INHIBITORY_RULE).T
-    factor = np.random.default_rng(seed).lognormal(0, noise, len(d))
-    return circuit.with_weights({"v1_to_v1": projection.weight * (1 + a * np.cos(d) + b * np.cos(2 * d)) * factor})
-
-
-def write_run(folder, before, after):
-    """Write what the analysis reads of a run folder."""
-    folder.mkdir()
-    write_circuit(before, folder / "circuit")
-    write_weights(after, folder / "weights", "trained")
-    (folder / "config.yaml").write_text("steps: 2\nseed: 5\n")
-    (folder / "metrics.csv").write_text("step,loss\n1,2.0\n2,1.5\n")
-    return folder
+from fabricated_runs import EXCITATORY_RULE, INHIBITORY_RULE, tuned, write_run
 
 
 @pytest.fixture(scope="module")
@@ -231,28 +205,3 @@ def test_weights_that_did_not_change_have_no_rule_of_change(circuit):
     change = wiring_rules(pairs, n_shuffles=20).query("when == 'change'")
     assert (change[["a", "b", "c"]] == 0).all(axis=None)
     assert (change[["a_q", "b_q", "a_shuffle_p", "b_shuffle_p"]] == 1).all(axis=None)
-
-
-def execute_notebook(run_folder, tmp_path, monkeypatch, cells=None):
-    """Run the notebook, or some cells of it, as a reader would; every Jupyter folder lies in tmp_path."""
-    for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
-        monkeypatch.setenv(name, str(tmp_path / name.lower()))
-    monkeypatch.setenv("TWINCORTEX_RUN", str(run_folder))
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    notebook.cells = [cell for cell in notebook.cells if cells is None or cell.id in cells]
-    resources = {"metadata": {"path": str(tmp_path)}}
-    return nbclient.NotebookClient(notebook, timeout=60, kernel_name="python3", resources=resources).execute()
-
-
-def test_the_notebook_runs_and_ends_on_its_headline(run_folder, tmp_path, monkeypatch):
-    notebook = execute_notebook(run_folder, tmp_path, monkeypatch)
-    assert "no sign flipped" in notebook.cells[-1].outputs[0].data["text/plain"]
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
-    assert sum("image/png" in output.get("data", {}) for output in outputs) == 3
-
-
-def test_the_notebook_fails_where_the_untrained_column_has_a_rule(circuit, tmp_path, monkeypatch):
-    tilted = tuned(circuit, noise=0.05)
-    run_folder = write_run(tmp_path / "run", tilted, tilted)
-    with pytest.raises(CellExecutionError, match="untrained E to E"):
-        execute_notebook(run_folder, tmp_path, monkeypatch, cells=("run", "pairs", "classes", "headline"))

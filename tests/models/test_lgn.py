@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.special
 import scipy.stats
 
 from twincortex.models.column import hashed_draws
@@ -9,8 +10,8 @@ from twincortex.models.column.lgn_units import build_lgn_units
 from twincortex.models.errors import InputError
 from twincortex.models.lgn import LgnModel, lgn_rates, lgn_spikes
 from twincortex.models.parameters import read_lgn_units
-from twincortex.models.randomness import splitmix64
-from twincortex.models.stimuli import DriftingGrating, Gray, RecordedMovie
+from twincortex.models.randomness import philox, splitmix64
+from twincortex.models.stimuli import DriftingGrating, Gray, RecordedMovie, pixel_centres
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +45,36 @@ def test_the_closed_form_is_what_the_pixels_give(some_units):
     closed, pixels = model.grating_rates(movie), model.pixel_rates(movie)
     assert np.corrcoef(closed.ravel(), pixels.ravel())[0, 1] > 0.9999
     np.testing.assert_allclose(closed, pixels, atol=1e-3)  # float32 and an FFT of 2,048 frames
+
+
+def literal_grating_rates(model, grating):
+    """The closed form frame by frame in numpy."""
+    real, imaginary = model._cumulative_response(grating.angular_frequency)
+    x, y = pixel_centres()
+    phasor = model._along_x @ np.exp(1j * (grating.spatial_phase(x, 0.0) - grating.spatial_phase(0.0, 0.0)))
+    phasor *= model._along_y @ np.exp(1j * grating.spatial_phase(0.0, y))
+    phasor *= model.subunits.amplitude * grating.contrast
+    cosine, sine = phasor.real.astype(np.float32), phasor.imag.astype(np.float32)
+    spontaneous, onset = model.subunits.spontaneous.astype(np.float32), round(grating.onset)
+    drive = np.tile(spontaneous, (grating.n_frames, 1))
+    for step in range(grating.n_frames - onset):
+        tap = min(step, len(real) - 1)
+        turn = np.exp(-1j * grating.angular_frequency * step)
+        c, s = np.float32(turn.real), np.float32(turn.imag)
+        evoked = real[tap] * (sine * c + cosine * s) + imaginary[tap] * (cosine * c - sine * s)
+        drive[onset + step] = evoked + spontaneous
+    rectified = np.maximum(drive, 0)
+    rectified[:, model._second] += rectified[:, model.n_units :]
+    return rectified[:, : model.n_units]
+
+
+def test_compiled_grating_rates_are_those_of_numpy_to_the_last_bit(some_units):
+    model = LgnModel(some_units)
+    assert len(model._second) > 10
+    longer_than_the_kernel = DriftingGrating(700.0, direction=200.0, phase=10.0, onset=40.0)
+    np.testing.assert_array_equal(
+        model.rates(longer_than_the_kernel), literal_grating_rates(model, longer_than_the_kernel)
+    )
 
 
 def test_away_from_the_edges_the_blur_is_that_of_a_gaussian(units):
@@ -115,6 +146,18 @@ def test_counts_per_frame_are_poisson():
     expected = scipy.stats.poisson.pmf(np.arange(9), 1.5)
     expected[8] = 1 - expected[:8].sum()
     assert scipy.stats.chisquare(observed, 300_000 * expected).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_counts_invert_the_poisson_distribution_at_the_uniform_numbers_of_their_frame_and_unit(dtype):
+    rates = np.random.default_rng(1).exponential(300.0, (50, 40)).astype(dtype)
+    rates[::7] *= 20
+    trains = lgn_spikes(rates, seed=9, trial=4)
+    counts = np.bincount(trains.steps(1.0) * 40 + trains.node_ids, minlength=rates.size).reshape(rates.shape)
+    uniform = philox(9, "lgn_spikes", 4).random(rates.shape)
+    expected = (rates * 1e-3).astype(float)
+    more_than = [uniform < scipy.special.gammainc(n + 1.0, expected) for n in range(400)]
+    np.testing.assert_array_equal(counts, np.sum(more_than, axis=0))
 
 
 def test_spikes_stay_in_their_frame_and_are_uniform_within_it():

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from flipped_bits import flip_newest
@@ -14,11 +15,19 @@ from small_disk import small_disk
 
 from twincortex.models.column import build_column
 from twincortex.models.errors import DivergedError, InputError
+from twincortex.models.spikes import SpikeTrains
 from twincortex.models.surrogate import ReferenceColumn
 from twincortex.training.checkpoints import read_checkpoint, read_last_checkpoint, save_checkpoint
 from twincortex.training.loop import OPTIMIZERS
+from twincortex.training.processes import Processes
 from twincortex.training.schedules import SCHEDULERS, ScheduleStage, make_scheduler
-from twincortex.training.training_state import TrainingState, state_to_tensors
+from twincortex.training.training_state import (
+    TrainingState,
+    join_trials,
+    restore_state,
+    settled_part,
+    state_to_tensors,
+)
 
 TRAINED = ("v1_to_v1", "bkg_to_v1")
 # What the schedulers of torch ask for beside their defaults.
@@ -149,7 +158,7 @@ def test_no_flipped_bit_goes_unnoticed(circuit, tmp_path):
     assert len({what.split(":")[0] for what, _ in outcomes}) >= 6  # contents and names of three files, and the folder's
 
 
-# Each process has a settled state of its own; they write one checkpoint, and each finds its own again.
+# Each process has settled trials of its own; they write one checkpoint, and each finds its own again.
 TWO_PROCESSES = """
 import sys
 sys.path.insert(0, sys.argv[2])
@@ -165,21 +174,60 @@ with open_processes("cpu") as processes:
     save_checkpoint(sys.argv[1], state, circuit, processes=processes)
     torch.distributed.barrier()
     back = start(circuit)
-    read_last_checkpoint(sys.argv[1]).restore(back, circuit, processes)
+    read_last_checkpoint(sys.argv[1]).restore(back, circuit, processes, batch=1)
     assert_same(back, state)
 """
 
 
 @pytest.mark.slow
-def test_each_of_two_processes_finds_its_own_settled_state_again(circuit, tmp_path):
+def test_each_of_two_processes_finds_its_own_settled_trials_again(circuit, tmp_path):
     (tmp_path / "two.py").write_text(TWO_PROCESSES)
     command = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     places = [str(tmp_path / "two.py"), str(tmp_path), str(Path(__file__).parent)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONWARNINGS": "ignore"}
     done = subprocess.run([*command, *places], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    with pytest.raises(InputError, match="is of 2 processes, this is a run of 1"):
-        resumed(circuit, tmp_path)
+    x = resumed(circuit, tmp_path).settled.x  # one process with both trials
+    torch.testing.assert_close(x[..., 1], x[..., 0] + 1, rtol=0, atol=0)
+
+
+def settle(circuit, batch):
+    """A state that has settled with spikes on their way, and its column."""
+    state = advance(start(circuit), 1)
+    units = {source: circuit.projections[f"{source}_to_v1"].n_sources for source in ("lgn", "bkg")}
+    inputs = {
+        source: [SpikeTrains(source, n, np.arange(1.0, 9.0), (np.arange(8) * 7 + trial) % n) for trial in range(batch)]
+        for source, n in units.items()
+    }
+    state.settled = state.column(inputs, 8).state.detach()
+    return state
+
+
+def test_a_checkpoint_goes_on_in_any_number_of_processes_with_as_many_trials_in_all(circuit, tmp_path):
+    whole = settle(circuit, batch=6)
+    save_checkpoint(tmp_path, whole, circuit)
+    checkpoint, parts = read_last_checkpoint(tmp_path), []
+    for rank in range(3):
+        back = start(circuit)
+        checkpoint.restore(back, circuit, Processes(rank, 3), batch=2)
+        assert back.column({}, 5, back.settled).spikes.shape[1] == 2
+        parts.append(settled_part(state_to_tensors(back)[0]))
+    joined, expected = join_trials(parts), settled_part(state_to_tensors(whole)[0])
+    assert sum(len(tensor) for name, tensor in expected.items() if name.endswith("/trial")) > 10
+    assert joined.keys() == expected.keys()
+    for name in ("settled/x", "settled/refractory", "settled/history"):
+        torch.testing.assert_close(joined[name], expected[name], rtol=0, atol=0)
+    back = start(circuit)
+    restore_state(back, checkpoint.tensors | joined, checkpoint.facts)
+    # What reaches one neuron of one trial in a step is added up in the same order.
+    spikes, others = (state.column({}, 5, state.settled) for state in (whole, back))
+    torch.testing.assert_close(others.v, spikes.v, rtol=0, atol=0)
+
+
+def test_a_checkpoint_with_another_number_of_trials_is_refused(circuit, tmp_path):
+    save_checkpoint(tmp_path, settle(circuit, batch=4), circuit)
+    with pytest.raises(InputError, match=r"is of 4 trials per step; protocol.batch 3 in 2 process\(es\) makes 6"):
+        read_last_checkpoint(tmp_path).restore(start(circuit), circuit, Processes(0, 2), batch=3)
 
 
 def test_a_checkpoint_of_another_circuit_is_refused(circuit, tmp_path):

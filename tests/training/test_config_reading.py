@@ -101,8 +101,8 @@ def test_a_resumed_run_keeps_its_configuration_but_for_steps_threads_and_validat
 
 
 def test_a_resumed_run_refuses_any_other_change_and_names_it(run_folder):
-    with pytest.raises(InputError, match=r"protocol.batch \(2 before, 3 now\), optimization.learning_rate"):
-        read_config(["--resume", run_folder, "--set", "protocol.batch=3", "--optimization.learning_rate", "0.5"])
+    with pytest.raises(InputError, match=r"protocol.settle_every \(\d+ before, 3 now\), optimization.learning_rate"):
+        read_config(["--resume", run_folder, "--set", "protocol.settle_every=3", "--optimization.learning_rate", "0.5"])
     with pytest.raises(InputError, match=r"seed \(8 before, 5 now\)"):
         read_config(["--resume", run_folder, "--config", TINY])
     with pytest.raises(InputError, match="Leave out --out x"):

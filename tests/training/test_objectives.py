@@ -136,6 +136,24 @@ def test_voltage_loss_equals_its_formula(mode, penalty):
     assert value.item() == pytest.approx(penalty(x).mean(), rel=ROUNDING)
 
 
+@pytest.mark.parametrize("mode", ["range", "threshold"])
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_voltage_loss_and_gradient_are_those_of_torch_to_the_last_bit(mode, n_threads, torch_threads):
+    torch_threads(n_threads)
+    circuit, targets, _ = small_targets()
+    tensors = targets.to(dtype=torch.float32)
+    v = random_activity(circuit).v.float().transpose(1, 2).contiguous().requires_grad_()  # as the engine has it
+    activity = dataclasses.replace(random_activity(circuit), v=v.transpose(1, 2))
+    value, parts = voltage_loss(activity, tensors, mode)
+    scale = 1 / (tensors.threshold_potential - tensors.resting_potential)
+    normalized = torch.addcmul((-tensors.resting_potential * scale)[:, None], v, scale[:, None])
+    nearest = torch.ones_like(normalized) if mode == "threshold" else normalized.detach().clamp(0, 1)
+    expected = torch.nn.functional.mse_loss(normalized, nearest)
+    assert torch.equal(value, expected)
+    assert torch.equal(parts["mean"], normalized.mean())
+    assert torch.equal(torch.autograd.grad(0.3 * value, v)[0], torch.autograd.grad(0.3 * expected, v)[0])
+
+
 def test_voltage_loss_suggests_the_near_mode():
     circuit, _, tensors = small_targets()
     with pytest.raises(InputError, match="did you mean 'threshold'"):

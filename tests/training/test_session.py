@@ -40,7 +40,7 @@ def test_training_ends_when_no_score_within_the_patience_is_better(tmp_path, sco
     for step, score in enumerate(scores):
         record.validations.add({"step": step, "similarity": score})
     with TensorBoardLog(record.folder) as tensorboard:
-        session = Session(trainer, circuit, record, tensorboard)
+        session = Session(trainer, circuit, record.folder, record, tensorboard)
         assert session.has_stopped_rising() == has_stopped
         session.run()
     assert trainer.state.step == (0 if has_stopped else 4)
@@ -65,7 +65,7 @@ def test_ctrl_c_while_a_score_is_computed_ends_training_with_a_checkpoint(tmp_pa
     trainer = Trainer(circuit, config, start_training(circuit, config))
     record = RunRecord(tmp_path / "run", "")
     with TensorBoardLog(record.folder) as tensorboard:
-        session = Session(trainer, circuit, record, tensorboard, InterruptedScores(trainer, [at_step]))
+        session = Session(trainer, circuit, record.folder, record, tensorboard, InterruptedScores(trainer, [at_step]))
         with pytest.raises(KeyboardInterrupt, match=f"checkpoint of step {at_step} written"):
             session.run()
     assert read_last_checkpoint(record.folder).step == trainer.state.step == at_step
@@ -77,7 +77,7 @@ def test_where_scores_stop_rising_between_two_checkpoints_one_is_written(tmp_pat
     trainer = Trainer(circuit, config, start_training(circuit, config))
     record = RunRecord(tmp_path / "run", "")
     with TensorBoardLog(record.folder) as tensorboard:
-        Session(trainer, circuit, record, tensorboard, InterruptedScores(trainer, [])).run()
+        Session(trainer, circuit, record.folder, record, tensorboard, InterruptedScores(trainer, [])).run()
     assert read_last_checkpoint(record.folder).step == trainer.state.step == 1
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twincortex.models.neuropixels import read_fano_curve
+from twincortex.training.pool_counts import count_in_pools
 from twincortex.training.synchrony import draw_fano_pools, synchrony_loss
 
 
@@ -46,6 +47,21 @@ def test_a_rollout_of_500_ms_is_compared_with_the_recorded_curve_of_300_ms():
     circuit, _, tensors = small_targets()
     _, parts = synchrony_loss(random_activity(circuit, n_steps=500), tensors)
     assert parts["fano_recorded"].item() == read_fano_curve(300, "evoked")[1].mean()
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_pool_counts_and_their_gradient_are_those_of_torch_to_the_last_bit(n_threads, torch_threads):
+    torch_threads(n_threads)
+    rng = np.random.default_rng(3)
+    spikes = torch.tensor(rng.exponential(1, (11, 30)), dtype=torch.float32, requires_grad=True)
+    slot, pool = torch.tensor(rng.integers(30, size=90)), torch.tensor(rng.integers(7, size=90))
+    counts = count_in_pools(spikes, slot, pool, 7, first=4)
+    members = spikes[4:].index_select(1, slot)
+    expected = members.new_zeros(7, 7).index_add(1, pool, members)
+    assert torch.equal(counts, expected)
+    direction = torch.tensor(rng.normal(size=(7, 7)), dtype=torch.float32)
+    gradient, of_torch = (torch.autograd.grad((c * direction).sum(), spikes)[0] for c in (counts, expected))
+    assert torch.equal(gradient, of_torch)
 
 
 def test_gradient_equals_finite_differences():

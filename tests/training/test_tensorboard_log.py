@@ -17,6 +17,11 @@ def events_of(run_folder):
     return EventAccumulator(str(run_folder / "tensorboard")).Reload()
 
 
+def next_second():
+    """Wait until files get names that come later: TensorBoard sorts by the second in them, and by text within it."""
+    time.sleep(1 - time.time() % 1)
+
+
 def points(run_folder, tag):
     return [(event.step, event.value) for event in events_of(run_folder).Scalars(tag)]
 
@@ -54,6 +59,7 @@ def test_points_of_lost_updates_vanish_after_a_resume(tmp_path):
     with TensorBoardLog(tmp_path) as tensorboard:
         for step in range(1, 6):
             tensorboard.add({"step": step, "loss": 1.0})
+    next_second()
     with TensorBoardLog(tmp_path, step=3) as tensorboard:
         tensorboard.add({"step": 4, "loss": 2.0})
     assert points(tmp_path, "loss/total") == [(1, 1.0), (2, 1.0), (3, 1.0), (4, 2.0)]
@@ -65,6 +71,7 @@ def test_a_file_that_was_cut_short_does_not_hide_what_comes_after_a_resume(tmp_p
             tensorboard.add({"step": step, "loss": 1.0})
     (events,) = (tmp_path / "tensorboard").iterdir()
     events.write_bytes(events.read_bytes()[:-7])
+    next_second()
     with TensorBoardLog(tmp_path, step=2) as tensorboard:
         tensorboard.add({"step": 3, "loss": 2.0})
     assert points(tmp_path, "loss/total") == [(1, 1.0), (2, 1.0), (3, 2.0)]

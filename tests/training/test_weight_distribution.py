@@ -64,6 +64,20 @@ def test_untrained_weights_have_no_gradient_in_the_precision_of_training():
     assert not weight.grad.any()
 
 
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_gradient_is_that_of_sorted_differences_to_the_last_bit(small, n_threads, torch_threads):
+    torch_threads(n_threads)
+    _, tensors, activity = small
+    held, weight = tensors.weights[0], activity.weights["v1_to_v1"].clone().requires_grad_()
+    weight_distribution_loss(dataclasses.replace(activity, weights={"v1_to_v1": weight}), tensors)[0].backward()
+    per_threshold = held.per_threshold[held.target.long() // held.n_receptors]
+    scaled = weight.detach() * per_threshold
+    order = held.order(scaled).long()
+    slope = torch.empty_like(scaled)
+    slope[order] = (scaled[order] - held.sorted_initial).sign() * held.share
+    assert torch.equal(weight.grad, slope * per_threshold)
+
+
 def test_gradient_equals_finite_differences(small):
     _, tensors, activity = small
     weight = activity.weights["v1_to_v1"].clone().requires_grad_()

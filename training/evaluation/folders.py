@@ -6,6 +6,7 @@ from pathlib import Path
 
 from twincortex.models.atomic_output import new_folder, refuse_existing
 from twincortex.models.errors import InputError
+from twincortex.models.package_versions import versions
 from twincortex.models.progress import Progress
 from twincortex.training.evaluation.core import find_core
 from twincortex.training.evaluation.figures import draw_evaluation
@@ -15,7 +16,6 @@ from twincortex.training.evaluation.record import (
     describe_weights,
     ready_for_json,
     score_network,
-    versions,
 )
 from twincortex.training.evaluation.running import choose_batch, measure_responses, simulate_with
 from twincortex.training.evaluation.stored_responses import FILE, find_responses, write_responses

@@ -3,7 +3,6 @@
 import dataclasses
 import math
 from dataclasses import dataclass
-from importlib.metadata import version
 
 import numpy as np
 
@@ -16,8 +15,6 @@ from twincortex.training.evaluation.synaptic_weights import (
     count_violations,
     mean_weight_similarity,
 )
-
-PACKAGES = ("twincortex", "torch", "brian2", "numpy", "scipy")
 
 
 @dataclass(frozen=True)
@@ -150,11 +147,6 @@ def describe_weights(before, after):
         "projections": count_violations(before, after),
         "pairs": [dataclasses.asdict(pair) for pair in pairs],
     }
-
-
-def versions():
-    """Versions of what decides the numbers."""
-    return {package: version(package) for package in PACKAGES}
 
 
 def ready_for_json(value):

@@ -4,16 +4,11 @@ from twincortex.models.available_memory import available_memory
 from twincortex.models.equivalence import run_trials
 from twincortex.models.errors import InputError
 from twincortex.models.memory_checks import OVERRIDE, require_memory
-from twincortex.models.memory_forecast import counts_of, run_counts, simulation_memory
+from twincortex.models.memory_forecast import counts_of, stimulated_memory
 from twincortex.models.progress import no_progress
 from twincortex.models.recording import Run
 from twincortex.training.evaluation.responses import ResponseMeter
 
-# Filters of the LGN, their response to a grating, and the libraries that measure and draw.
-_PROCESS = 350_000_000
-# Of a spike on its way from the engine to the counts; a column that fires more than this takes more.
-_SPIKE_BYTES, _EXPECTED_RATE_HZ = 64, 10
-_RATES_BYTES = 4 * 17_400  # of the LGN, per ms
 _COUNT_BYTES = 2 * 4 + 2 * 8  # gray and gratings, as they are kept and as they are measured
 
 
@@ -134,8 +129,7 @@ def evaluation_memory(engine, circuit, protocol, n_networks, batch):
     float [bytes]
     """
     counts = counts_of(circuit)
-    simulation = simulation_memory(engine, counts, run_counts(protocol.duration_ms, protocol.dt, batch))
-    n_spikes = circuit.n_neurons * protocol.duration_ms / 1000 * _EXPECTED_RATE_HZ * batch
+    trials = stimulated_memory(engine, counts, protocol.duration_ms, protocol.dt, batch)
     kept = _COUNT_BYTES * circuit.n_neurons * protocol.n_directions * protocol.n_trials * n_networks
     other_weights = 4 * counts.n_connections * (n_networks - 1)
-    return _PROCESS + simulation + _SPIKE_BYTES * n_spikes + _RATES_BYTES * protocol.duration_ms + kept + other_weights
+    return trials + kept + other_weights

@@ -44,6 +44,17 @@ def test_room_grows_in_powers_of_two():
     assert (plan["lgn"].copies, plan["lgn"].capacity, plan["lgn"].is_relayed) == (1, 1024, False)
 
 
+def test_there_is_room_for_the_spikes_of_other_movies():
+    run, n_units = Run(20_000.0), CIRCUIT.projections["lgn_to_v1"].n_sources
+    plans = []
+    for rate_Hz in (4, 11):
+        steps = np.arange(20 * rate_Hz * n_units)
+        trains = from_steps("lgn", n_units, steps, np.zeros_like(steps), run.dt)
+        plans.append(plan_spike_inputs(CIRCUIT, {"lgn": trains}, run))
+    assert plans[0] == plans[1]
+    assert plans[0]["lgn"].capacity >= 20 * 11 * n_units
+
+
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [

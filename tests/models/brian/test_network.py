@@ -54,6 +54,15 @@ def test_an_injected_current_acts_in_its_step(assert_follows_the_loop):
     assert_follows_the_loop(recording, circuit, {}, run)
 
 
+def test_a_current_of_one_row_acts_in_all_steps(assert_follows_the_loop):
+    circuit = small_random_circuit(seed=1)
+    current = np.random.default_rng(5).uniform(-200, 500, (1, circuit.n_neurons))
+    recording = simulate(circuit, {}, Run(60.0, 0.25, record_v=ALL, current=current), "numpy")
+    assert recording.spikes.n_spikes > 20
+    in_all_steps = Run(60.0, 0.25, record_v=ALL, current=np.repeat(current, 240, axis=0))
+    assert_follows_the_loop(recording, circuit, {}, in_all_steps)
+
+
 def test_v_is_held_for_exactly_the_refractory_steps():
     circuit, run = small_random_circuit(seed=1), Run(300.0, record_v=ALL)
     recording = simulate(circuit, small_random_inputs(2, circuit, 300.0), run, "numpy")

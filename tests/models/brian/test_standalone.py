@@ -117,6 +117,7 @@ def test_the_name_of_a_project_says_what_it_can_run(plan):
         name(run=Run(301.0, record_v=RUN.record_v)),
         name(run=Run(300.0)),
         name(run=dataclasses.replace(RUN, current=np.zeros((300, 40)))),
+        name(run=dataclasses.replace(RUN, current=np.zeros((1, 40)))),
         name(toolchain=cpp_toolchain(strict=False)),
         name(one_delay_each=True),
     ]
