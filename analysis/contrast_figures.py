@@ -141,8 +141,8 @@ def draw_gain(controlled, released, counts, fits, description):
     axes[0, 0].legend(frameon=False, fontsize=7)
     write_caption(
         figure,
-        f"{description}. Dots: gratings, means over neurons aligned to their preferred direction. Intervals: 95 %, over "
-        "neurons.",
+        f"{description}. Dots: gratings, means over neurons aligned to their preferred direction. Intervals: 95 %, "
+        "over neurons.",
     )
     return figure
 

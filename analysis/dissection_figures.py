@@ -22,7 +22,8 @@ def draw_change_heat_map(changes, description):
     Returns
     -------
     matplotlib.figure.Figure
-        Rows cohorts, columns cell types; colors end at +-100 %, numbers go on; in brackets where the interval encloses 0.
+        Rows cohorts, columns cell types; colors end at +-100 %, numbers go on; in brackets where the interval encloses
+        0.
     """
     types = [name for name in cell_type_properties().index if name in set(changes.cell_type)]
     cohorts = list(dict.fromkeys(changes.cohort))
@@ -49,8 +50,8 @@ def draw_change_heat_map(changes, description):
     figure.colorbar(image, ax=axis, extend="both", label="change of the mean rate (%)")
     write_caption(
         figure,
-        f"{description}; {changes.n_inputs.iloc[0]} inputs, each shown with and without. In brackets: the 95 % interval "
-        "over neurons and inputs encloses 0. Gray: no cell, or silent before.",
+        f"{description}; {changes.n_inputs.iloc[0]} inputs, each shown with and without. In brackets: the 95 % "
+        "interval over neurons and inputs encloses 0. Gray: no cell, or silent before.",
         110,
     )
     return figure

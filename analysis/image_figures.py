@@ -124,9 +124,10 @@ def draw_decoding(table, description):
         axes[0].plot([], [], marker, color="black", label=decoder)
     axes[0].set_ylabel("images named rightly (share)")
     axes[0].legend(frameon=False, fontsize=8)
+    n_images = round(1 / table.chance.iloc[0])
     write_caption(
         figure,
-        f"{description}. Cross-validation over repetitions; dotted: chance, 1 of {round(1 / table.chance.iloc[0])} images. "
+        f"{description}. Cross-validation over repetitions; dotted: chance, 1 of {n_images} images. "
         "Bars: 2.5 to 97.5 % of draws of cells.",
     )
     return figure

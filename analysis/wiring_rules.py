@@ -37,7 +37,8 @@ def core_connections(circuit, core_radius_um=None, direction_deg=None):
     Returns
     -------
     pandas.DataFrame
-        pre, post (node ids); pre_type, post_type (categories, 19 cell types); delta_deg (difference of the preferred
+        pre, post (node ids); pre_type, post_type (categories, 19 cell types; NaN for others); delta_deg (difference of the
+        preferred
         directions, 0 to 180); weight_pA (signed).
 
     Raises
@@ -47,7 +48,8 @@ def core_connections(circuit, core_radius_um=None, direction_deg=None):
     """
     direction = circuit.nodes.tuning_angle if direction_deg is None else np.asarray(direction_deg, dtype=float)
     kept, pre, post = _core_edges(circuit, core_radius_um, np.isfinite(direction))
-    cell_type = pd.Categorical(circuit.cell_type, categories=cell_type_properties().index)
+    known, names = cell_type_properties().index, pd.Series(circuit.cell_type)
+    cell_type = pd.Categorical(names.where(names.isin(known)), categories=known)
     return pd.DataFrame(
         {
             "pre": pre,

@@ -8,9 +8,10 @@ from numba import njit
 
 from twincortex.models.errors import InputError, first_offenders
 from twincortex.models.lgn_filters import build_subunits
+from twincortex.models.lgn_static import see_pictures, still_drives
 from twincortex.models.randomness import philox, splitmix64, stream_key
 from twincortex.models.spikes import SpikeTrains
-from twincortex.models.stimuli import FRAME, N_COLUMNS, N_ROWS, DriftingGrating, Gray, pixel_centres
+from twincortex.models.stimuli import FRAME, N_COLUMNS, N_ROWS, DriftingGrating, Gray, StillPictures, pixel_centres
 
 _FFT_LENGTH = 2048  # frames filtered at once, of which the length of the temporal kernel is overlap
 _FFT_BLOCK = 1024  # subunits filtered at once
@@ -48,7 +49,7 @@ class LgnModel:
         Parameters
         ----------
         movie : Movie
-            Gray and gratings take the closed form, all others go through the pixels.
+            Gray, gratings and still pictures take the closed form, all others go through the pixels.
 
         Returns
         -------
@@ -58,6 +59,8 @@ class LgnModel:
             return self.grating_rates(movie)
         if isinstance(movie, Gray):
             return np.tile(self._rectify(self.subunits.spontaneous.astype(np.float32)), (movie.n_frames, 1))
+        if isinstance(movie, StillPictures):
+            return self.still_rates(movie)
         return self.pixel_rates(movie)
 
     def grating_rates(self, grating):
@@ -104,6 +107,26 @@ class LgnModel:
                 np.cumsum(part, axis=0, out=part)
             self._grating_response = kept = (angular_frequency, *parts)
         return kept[1:]
+
+    def still_rates(self, movie):
+        """Firing rates for pictures that stand still in closed form; the same as from the pixels of every frame.
+
+        Parameters
+        ----------
+        movie : StillPictures
+
+        Returns
+        -------
+        (n_frames, n_units) float32 array [Hz]
+        """
+        step_response, _ = self._cumulative_response(0.0)
+        seen = see_pictures(movie.pictures(), self._along_x, self._along_y)
+        seen *= self.subunits.amplitude.astype(np.float32)
+        spontaneous = self.subunits.spontaneous.astype(np.float32)
+        rates = np.empty((movie.n_frames, self.n_units), dtype=np.float32)
+        for frame, drive in enumerate(still_drives(movie, seen, step_response)):
+            rates[frame] = self._rectify(drive + spontaneous)
+        return rates
 
     def pixel_rates(self, movie):
         """Firing rates for any movie, from its pixels.
