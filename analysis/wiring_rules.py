@@ -37,9 +37,8 @@ def core_connections(circuit, core_radius_um=None, direction_deg=None):
     Returns
     -------
     pandas.DataFrame
-        pre, post (node ids); pre_type, post_type (categories, 19 cell types; NaN for others); delta_deg (difference of the
-        preferred
-        directions, 0 to 180); weight_pA (signed).
+        pre, post (node ids); pre_type, post_type (categories, 19 cell types; NaN for others); delta_deg (0 to 180,
+        difference of the preferred directions); weight_pA (signed).
 
     Raises
     ------
