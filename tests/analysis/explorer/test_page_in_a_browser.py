@@ -95,7 +95,7 @@ def test_a_mouse_click_on_a_cell_of_the_heat_map_shows_the_connections_of_that_p
     names = page_data.subject.types
     pre, post = names[row], names[column]
     visit.wait_for_function(
-        "([pre, post]) => document.getElementById('pre').value === pre && document.getElementById('post').value === post",
+        "pair => pair.join() === ['pre', 'post'].map((id) => document.getElementById(id).value).join()",
         arg=[pre, post],
     )
     wait_until_drawn(visit, "pair")
