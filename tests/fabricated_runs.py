@@ -64,3 +64,9 @@ def execute_notebook(name, run_folder, tmp_path, monkeypatch, cells=None):
     notebook.cells = [cell for cell in notebook.cells if cells is None or cell.id in cells]
     resources = {"metadata": {"path": str(tmp_path)}}
     return nbclient.NotebookClient(notebook, timeout=60, kernel_name="python3", resources=resources).execute()
+
+
+def figures_of(notebook):
+    """Number of figures among the outputs."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    return sum("image/png" in output.get("data", {}) for output in outputs)

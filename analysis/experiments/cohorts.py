@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from twincortex.analysis.experiments.table import Variant
 from twincortex.models.errors import InputError, first_offenders, near_name_hint
 from twincortex.models.parameters import read_populations
 
@@ -154,16 +155,27 @@ def _from_list(circuit, text):
     return np.isin(np.arange(circuit.n_neurons), ids)
 
 
-def describe_neurons(chosen):
-    """Number and hash of some neurons, ready for JSON.
+def held_down(chosen, current_pA):
+    """What is done to a circuit to silence neurons: a current, zero for all others.
 
     Parameters
     ----------
     chosen : (N,) bool array
+        None of them for a baseline, which the same compiled project runs.
+    current_pA : float [pA]
+        Below 0.
 
     Returns
     -------
-    dict
+    Variant
+
+    Raises
+    ------
+    InputError
+        The current does not silence.
     """
+    if not current_pA < 0:
+        raise InputError(f"current_pA {current_pA:g}: expected less than 0, which silences.")
     ids = np.flatnonzero(chosen).astype(np.int64)
-    return {"n": len(ids), "node_ids": hashlib.sha256(ids).hexdigest()}
+    described = {"current_pA": current_pA, "n": len(ids), "node_ids": hashlib.sha256(ids).hexdigest()}
+    return Variant(described, None, current_pA * chosen)

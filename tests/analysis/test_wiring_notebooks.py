@@ -12,7 +12,7 @@ from twincortex.analysis.wired_networks import read_wired_networks
 from twincortex.models.errors import InputError
 
 from circuits import small_random_circuit
-from fabricated_runs import N_DIRECTIONS, N_TRIALS, SEED, execute_notebook, tuned, write_run
+from fabricated_runs import N_DIRECTIONS, N_TRIALS, SEED, execute_notebook, figures_of, tuned, write_run
 
 RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
 
@@ -25,12 +25,6 @@ def circuit():
 @pytest.fixture(scope="module")
 def run_folder(circuit, tmp_path_factory):
     return write_run(tmp_path_factory.mktemp("runs") / "run", circuit, tuned(circuit, noise=0.05))
-
-
-def figures_of(notebook):
-    """Number of figures among the outputs."""
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
-    return sum("image/png" in output.get("data", {}) for output in outputs)
 
 
 def test_wiring_rules_runs_and_ends_on_its_headline(run_folder, tmp_path, monkeypatch):

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from twincortex.analysis.experiments.cohorts import find_cohort, held_down
 from twincortex.analysis.experiments.protocols.options import check_options, option
-from twincortex.analysis.experiments.table import Experiment, Rollout, Window
+from twincortex.analysis.experiments.table import INTACT, Experiment, Rollout, Variant, Window
 from twincortex.models.randomness import philox
 from twincortex.models.stimuli import DriftingGrating, Gray
 
@@ -16,7 +17,8 @@ class Contrast:
     """Gray, then a drifting grating of random phase, in every contrast and direction; and trials that stay gray.
 
     Blank trials are several conditions of contrast 0 without a direction, so that all conditions have as many trials.
-    Windows: ``gray`` before the onset, ``grating`` from `count_after_ms` after it.
+    Windows: ``gray`` before the onset, ``grating`` from `count_after_ms` after it. A cohort may be held down in all
+    trials: ``silenced`` (neuron) says who is; the inputs are the same as without.
 
     Source
     ------
@@ -36,6 +38,8 @@ class Contrast:
     count_ms: float = option(1800.0, "for which spikes count [ms]", at_least=1)
     spatial_frequency: float = option(0.04, "of the gratings [cycles/deg]")
     temporal_frequency: float = option(2.0, "of the gratings [Hz]")
+    silence: str = option("", "cohort that is held down in all trials, named as in `silence`, such as PV")
+    current_pA: float = option(-1000.0, "injected into its neurons [pA]")
     seed: int = option(2025, "of phases and noise")
 
     def __post_init__(self):
@@ -63,8 +67,11 @@ class Contrast:
                 movie = gray if row.contrast == 0 else self._grating(row, float(phase[row.Index, trial]))
                 rollouts.append(self._rollout(row.Index, trial, movie))
         units = {"contrast": "1", "direction_deg": "deg", "phase_deg": "deg"}
-        columns = {"phase_deg": (("condition", "trial"), phase)}
-        return Experiment("contrast", conditions, units, tuple(rollouts), columns=columns)
+        columns, variants = {"phase_deg": (("condition", "trial"), phase)}, {INTACT: Variant()}
+        if self.silence:
+            silenced = find_cohort(circuit, is_core, self.silence)
+            columns["silenced"], variants = (("neuron",), silenced), {INTACT: held_down(silenced, self.current_pA)}
+        return Experiment("contrast", conditions, units, tuple(rollouts), variants, columns)
 
     @property
     def _onset_ms(self):

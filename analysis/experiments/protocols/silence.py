@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twincortex.analysis.experiments.cohorts import describe_neurons, find_cohort
+from twincortex.analysis.experiments.cohorts import find_cohort, held_down
 from twincortex.analysis.experiments.protocols.gratings import Gratings, for_every_variant
-from twincortex.analysis.experiments.protocols.options import check_options, option
-from twincortex.analysis.experiments.table import Variant
+from twincortex.analysis.experiments.protocols.options import option
 from twincortex.models.errors import InputError
 from twincortex.models.parameters import read_populations
 
@@ -39,10 +38,7 @@ class Silence(Gratings):
         cohorts = {name: find_cohort(circuit, is_core, name) for name in self._names(circuit, is_core)}
         cohorts = {BASELINE: np.zeros(circuit.n_neurons, dtype=bool)} | cohorts
         # A current of zeros, too: so all of them run in one compiled project.
-        variants = {
-            name: Variant({"current_pA": self.current_pA, **describe_neurons(chosen)}, None, self.current_pA * chosen)
-            for name, chosen in cohorts.items()
-        }
+        variants = {name: held_down(chosen, self.current_pA) for name, chosen in cohorts.items()}
         experiment = for_every_variant(
             self, variants, "silence", {"cohort": str, "n_silenced": lambda name: int(cohorts[name].sum())}
         )
@@ -62,8 +58,3 @@ class Silence(Gratings):
         if BASELINE in names or len(set(names)) < len(names):
             raise InputError(f"cohorts {', '.join(names)}: expected each once, and none called {BASELINE}.")
         return names
-
-    def __post_init__(self):
-        check_options(self)
-        if not self.current_pA < 0:
-            raise InputError(f"current_pA {self.current_pA:g}: expected less than 0, which silences.")
