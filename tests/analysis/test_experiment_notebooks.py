@@ -52,7 +52,7 @@ def test_contrast_gain_runs_and_ends_on_its_headline(execute):
 
 def test_natural_images_runs_and_ends_on_its_headline(execute):
     notebook = execute("natural_images.ipynb")
-    assert "of 4 images are named rightly" in headline(notebook)
+    assert "] of 4 images are named rightly" in headline(notebook)
     assert "chance 25.0 %" in headline(notebook)
     assert figures_of(notebook) == 3
 
