@@ -6,6 +6,8 @@ import numpy as np
 
 from twincortex.analysis.experiments.results import provenance
 
+CHARACTERS_PER_INCH = 13.5  # of DejaVu Sans, 9 points
+
 
 def describe_experiment(dataset):
     """Describe the result of an experiment.
@@ -31,6 +33,7 @@ def describe_experiment(dataset):
     )
 
 
-def write_caption(figure, text, characters=150):
-    """Write a caption below a figure, in lines of so many characters."""
+def write_caption(figure, text):
+    """Write a caption below a figure, in lines as long as the figure is wide."""
+    characters = int(CHARACTERS_PER_INCH * figure.get_figwidth())
     figure.supxlabel("\n".join(textwrap.wrap(text, characters)), fontsize=9, ha="left", x=0.01)

@@ -10,6 +10,7 @@ from twincortex.analysis.wiring_rules import cell_type_properties
 
 CLASSES = {"excitatory": ("Exc", "IT", "ET", "NP"), "PV": ("PV",), "SST": ("SST",), "VIP and L1": ("VIP", "Inh")}
 QUANTITIES = {"rate_Hz": "mean rate (Hz)", "OSI": "OSI", "DSI": "DSI"}
+MARKERS = {"L1": "v", "L2/3": "o", "L4": "s", "L5": "^", "L6": "D"}
 SHADES = {"high": "#3b3b3b", "band": "#8a8a8a", "low": "#d0d0d0"}
 
 
@@ -26,10 +27,10 @@ def draw_contrast_curves(curves, description):
     Returns
     -------
     matplotlib.figure.Figure
-        Bands are intervals over neurons; crosses at the left are blanks; dotted lines are the selectivity of noise.
+        Bands are intervals over neurons; blanks stand at the left; dotted lines are the selectivity of noise.
     """
     figure = Figure(figsize=(14, 9), layout="constrained")
-    axes = figure.subplots(len(QUANTITIES), len(CLASSES), sharex=True, sharey="row", squeeze=False)
+    axes = figure.subplots(len(QUANTITIES), len(CLASSES), sharex=True, squeeze=False)
     for column, (title, endings) in enumerate(CLASSES.items()):
         chosen = curves[curves.cell_type.str.endswith(endings)]
         axes[0, column].set_title(title)
@@ -39,15 +40,19 @@ def draw_contrast_curves(curves, description):
             if quantity != "rate_Hz":
                 _draw_quantity(axes[row, column], chosen[chosen.quantity == "noise"], is_noise=True)
         axes[0, column].legend(frameon=False, fontsize=7)
-    for row, label in enumerate(QUANTITIES.values()):
+    for row, (quantity, label) in enumerate(QUANTITIES.items()):
         axes[row, 0].set_ylabel(label)
-        axes[row, 0].set_ylim(bottom=0)
+        for axis in axes[row]:
+            axis.set_ylim(0, None if quantity == "rate_Hz" else 1.04)
+    contrasts = np.unique(curves.contrast[curves.contrast > 0])
     axes[0, 0].set_xscale("log")
+    axes[0, 0].set_xticks([contrasts[0] / 2, *contrasts], ["blank", *(f"{one:g}" for one in contrasts)])
+    axes[0, 0].set_xticks([], minor=True)
     write_caption(
         figure,
         f"{description}. n: neurons of a type. Bands: 95 % intervals over neurons (1,000 bootstrap samples, seed 0). "
-        "Crosses: blanks. OSI and DSI of neurons of at least 0.5 Hz at their best direction of that contrast; dotted: "
-        "what their noise from trial to trial alone would give.",
+        "Scales of the rate differ. OSI and DSI of neurons of at least 0.5 Hz at their best direction of a contrast; "
+        "dotted: what their noise from trial to trial alone would give.",
     )
     return figure
 
@@ -56,15 +61,15 @@ def _draw_quantity(axis, curves, is_noise=False):
     color = cell_type_properties().color
     for name, curve in curves.groupby("cell_type", sort=False):
         shown, blank = curve[curve.contrast > 0], curve[curve.contrast == 0]
+        marker = MARKERS[name.split("_")[0]]
         if is_noise:
             axis.plot(shown.contrast, shown["mean"], ":", color=color[name], linewidth=1)
             continue
-        axis.plot(
-            shown.contrast, shown["mean"], "o-", color=color[name], markersize=3, label=f"{name}, n = {shown.n.max()}"
-        )
+        label = f"{name}, n = {shown.n.max()}"
+        axis.plot(shown.contrast, shown["mean"], f"{marker}-", color=color[name], markersize=4, label=label)
         axis.fill_between(shown.contrast, shown.low, shown.high, color=color[name], alpha=0.2, linewidth=0)
         if len(blank):
-            axis.plot(shown.contrast.min() / 2, blank["mean"], "x", color=color[name], markersize=5)
+            axis.plot(shown.contrast.min() / 2, blank["mean"], marker, color=color[name], markersize=4)
 
 
 def draw_push_pull(slope, cell_type, table, description):
@@ -100,7 +105,7 @@ def draw_push_pull(slope, cell_type, table, description):
         axis.plot(place, mean, "o", color="black", markersize=5)
     axis.set_xticks(range(len(names)), [f"{name}\nn = {(cell_type == name).sum()}" for name in names])
     axis.set_ylabel("slope of the rate (Hz per decade of contrast)")
-    write_caption(figure, f"{description}. Dots: neurons. Black: means with 95 % intervals over neurons.", 110)
+    write_caption(figure, f"{description}. Dots: neurons. Black: means with 95 % intervals over neurons.")
     return figure
 
 
@@ -130,7 +135,7 @@ def draw_gain(controlled, released, counts, fits, description):
     for axis, fit in zip(axes.flat, fits.itertuples(), strict=False):
         x, y = surfaces[fit.cell_type]
         line = np.array([0, x.max()])
-        axis.plot(line, line, color="#cccccc", linewidth=0.8)
+        axis.plot(line, line, color="#cccccc", linewidth=0.8, label="no change")
         axis.plot(line, fit.divisor * line + fit.subtrahend, color="black", linewidth=1, label="both")
         axis.plot(line, fit.only_divisor * line, "--", color="black", linewidth=0.8, label="divisive")
         axis.plot(line, line + fit.only_subtrahend, ":", color="black", linewidth=1, label="subtractive")

@@ -155,7 +155,8 @@ def _shapes(name, contrast):
 def _residual(mean, shape):
     """Sum of squares that b + h shape leaves of (N, C) means, with b and h not negative, (N,)."""
     centered = shape - shape.mean()
-    h = mean @ centered / (centered @ centered)
+    power = centered @ centered
+    h = mean @ centered / power if power > 0 else np.zeros(len(mean))
     b = mean.mean(axis=1) - h * shape.mean()
     b = np.where(h < 0, mean.mean(axis=1), b)
     h = np.where(b < 0, mean @ shape / (shape @ shape), np.maximum(h, 0))

@@ -7,6 +7,7 @@ from twincortex.analysis.captions import write_caption
 from twincortex.analysis.wiring_rules import cell_type_properties
 
 LIMIT_PERCENT = 100.0
+DARK_PERCENT = 65.0  # from here on numbers are white
 
 
 def draw_change_heat_map(changes, description):
@@ -31,7 +32,7 @@ def draw_change_heat_map(changes, description):
         index=cohorts, columns=types
     )
     effect = changes.pivot(index="cohort", columns="cell_type", values="effect").reindex(index=cohorts, columns=types)
-    figure = Figure(figsize=(2.5 + 0.62 * len(types), 2.2 + 0.42 * len(cohorts)), layout="constrained")
+    figure = Figure(figsize=(2.5 + 0.62 * len(types), 3.2 + 0.42 * len(cohorts)), layout="constrained")
     axis = figure.subplots()
     axis.set_facecolor("#e8e8e8")
     image = axis.imshow(
@@ -40,7 +41,8 @@ def draw_change_heat_map(changes, description):
     for row, column in np.argwhere(table.notna().to_numpy()):
         value = table.iloc[row, column]
         text = f"{value:+.0f}" if effect.iloc[row, column] != "none" else f"({value:+.0f})"
-        axis.text(column, row, text, ha="center", va="center", fontsize=7)
+        color = "white" if abs(value) > DARK_PERCENT else "black"
+        axis.text(column, row, text, ha="center", va="center", fontsize=7, color=color)
     axis.set_xticks(range(len(types)), types, rotation=90, fontsize=8)
     for label in axis.get_xticklabels():
         label.set_color(cell_type_properties().color[label.get_text()])
@@ -52,7 +54,6 @@ def draw_change_heat_map(changes, description):
         figure,
         f"{description}; {changes.n_inputs.iloc[0]} inputs, each shown with and without. In brackets: the 95 % "
         "interval over neurons and inputs encloses 0. Gray: no cell, or silent before.",
-        110,
     )
     return figure
 
@@ -92,10 +93,11 @@ def draw_selectivity_changes(changes, description, quantity="OSI"):
         axis.set_xticks(range(len(types)), types, rotation=90, fontsize=7)
     for axis in axes[:, 0]:
         axis.set_ylabel(f"change of {quantity}")
-    n = chosen.groupby("cell_type").n.max()
+    n = chosen.n[chosen.n > 0]
     write_caption(
         figure,
-        f"{description}. Means over neurons of at least 0.5 Hz at their best direction with and without (n up to "
-        f"{n.max()} per type), 95 % intervals over neurons; gray: change that noise alone would give.",
+        f"{description}. Means over neurons of at least 0.5 Hz at their best direction with and without (n = "
+        f"{n.min()} to {n.max()} per type), 95 % intervals over neurons (1,000 bootstrap samples, seed 0); gray: "
+        "change that noise alone would give.",
     )
     return figure

@@ -43,11 +43,12 @@ def draw_stability(counts, table, description):
     left.set_xticks(range(len(names)), [f"{name} ({numbers[name]})" for name in names], rotation=90, fontsize=7)
     left.set(yscale="log", ylabel="mean rate over images (Hz)")
     right.set(xlabel="repetition", ylabel="mean rate of the type (Hz)")
+    right.xaxis.get_major_locator().set_params(integer=True)
     right.set_ylim(bottom=0)
     write_caption(
         figure,
         f"{description}; {len(counts.image)} images. Dots: neurons (n in brackets; below 0.01 Hz drawn there), bars: "
-        "medians. Right: mean over neurons and images.",
+        "medians. Right: mean over neurons and images, colors as on the left.",
     )
     return figure
 
@@ -128,6 +129,7 @@ def draw_decoding(table, description):
     write_caption(
         figure,
         f"{description}. Cross-validation over repetitions; dotted: chance, 1 of {n_images} images. "
-        "Bars: 2.5 to 97.5 % of draws of cells.",
+        "Bars: 2.5 to 97.5 % of draws of cells (seed 0), so short where a type has few to draw from; types with fewer "
+        "cells are left out.",
     )
     return figure

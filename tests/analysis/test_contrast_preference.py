@@ -97,6 +97,13 @@ def test_high_band_and_low_pass_neurons_are_told_apart():
         assert np.mean(of_kind == name) > 0.8, name
 
 
+def test_a_band_that_is_flat_over_the_contrasts_shown_does_not_win():
+    contrasts = np.array([0.1, 0.8])  # the product of the sigmoids around 0.45 is the same at both
+    rates = np.tile([[2.0], [20.0]], (10, 1, 8))
+    counts = grating_counts(contrast_experiment(rates, contrasts, ["L4_Exc"] * 10, np.ones(10)))
+    assert (preferred_contrast_range(counts) == "high").all()
+
+
 def test_the_table_counts_neurons_beside_the_units_that_were_recorded():
     rising = 1 / (1 + np.exp(-10 * (CONTRASTS - 0.4)))
     rates = np.repeat([2.0, 60.0], [10, 5])[:, None, None] * rising[:, None] * np.ones(8)

@@ -109,7 +109,7 @@ def test_a_training_takes_the_memory_forecast(tiny, tiny_folder, tmp_path):
     validation = Validation(engine="torch", directions=[0.0], gray_ms=10.0, grating_ms=10.0)
     config = TrainingConfig(steps=1, protocol=protocol, validation=validation)
     settings = [f"--protocol.{name}={value}" for name, value in vars(protocol).items()]
-    settings += [f"--validation.{name}={value}" for name, value in vars(validation).items()]
+    settings += [f"--validation.{name}={value}" for name, value in vars(validation).items() if value is not None]
     settings += ["--steps=1", f"--circuit.folder={tiny_folder}", f"--out={tmp_path / 'run'}"]
     command = (sys.executable, str(REPOSITORY / "training" / "train.py"), *settings)
     assert_near(memory_of(counts_of(tiny), config, 16), command)
