@@ -7,7 +7,6 @@ import torch
 
 from twincortex.models.errors import DivergedError, InputError, near_name_hint
 from twincortex.models.memory_forecast import counts_of
-from twincortex.models.observables import firing_rate
 from twincortex.models.surrogate import make_column
 from twincortex.training.finite_check import sum_of_extremes
 from twincortex.training.memory_check import check_training
@@ -17,6 +16,7 @@ from twincortex.training.objectives import (
     WEIGHTS,
     Activity,
     total_loss,
+    trial_rates,
     update_rate_average,
 )
 from twincortex.training.optimizers import ExponentiatedAdam, ExponentiatedGradient, SignConstrainedAdam
@@ -183,7 +183,7 @@ class Trainer:
         rollout = state.column(stimulation.inputs, self.n_steps(condition), settled)
         spikes, direction = self.processes.gather_trials(rollout.spikes), stimulation.direction
         if condition == "evoked":
-            rate_average = update_rate_average(rate_average, firing_rate(spikes.detach(), dt))
+            rate_average = update_rate_average(rate_average, trial_rates(spikes.detach(), dt))
         return Activity(
             spikes=spikes,
             v=rollout.v,

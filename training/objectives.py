@@ -10,6 +10,7 @@ from twincortex.models.errors import InputError
 from twincortex.models.observables import crowd_selectivity, firing_rate
 from twincortex.models.randomness import philox
 from twincortex.training.loss_options import Losses
+from twincortex.training.pool_counts import total_and_each
 from twincortex.training.synchrony import synchrony_loss
 from twincortex.training.targets import CONDITIONS
 from twincortex.training.voltage import voltage_loss
@@ -54,13 +55,29 @@ class Activity:
     share: float = 1.0
 
     @cached_property
+    def _counts(self):
+        # (time, neuron, trial) is how the engines lay spikes out in memory.
+        return total_and_each(self.spikes.transpose(1, 2).flatten(1))
+
+    @cached_property
     def rates(self):
-        """Rate of every neuron in every trial, (B, N) tensor [Hz]; made once, so that its gradient passes once."""
-        return firing_rate(self.spikes, self.dt)
+        """Rate of every neuron in every trial, (B, N) tensor [Hz]."""
+        n_steps, n_trials, n_neurons = self.spikes.shape
+        return (self._counts[0] / n_steps * (1000 / self.dt)).view(n_neurons, n_trials).T
+
+    @property
+    def spikes_by_member(self):
+        """Spikes for `count_in_pools`, (T, N * B) tensor; neuron i of trial b is in column ``i * B + b``."""
+        return self._counts[1]
 
     def random(self, purpose):
         """Open the random stream of this rollout for a purpose."""
         return philox(self.seed, purpose, self.step, CONDITIONS.index(self.condition))
+
+
+def trial_rates(spikes, dt):
+    """`firing_rate` of (T, B, N) spikes, (B, N) tensor [Hz]: the same numbers, faster in the order of memory."""
+    return firing_rate(spikes.transpose(1, 2), dt).T
 
 
 def firing_rate_loss(activity, targets, kappa_Hz=2.0):

@@ -1,10 +1,41 @@
-"""Spike counts of pools of neurons, with a gradient that touches nothing but their members."""
+"""Spike counts over time and of pools of neurons, with gradients in as few passes over all spikes as there can be."""
 
 import torch
 from numba import njit
 from torch.autograd.function import once_differentiable
 
 from twincortex.training.step_threads import run_by_rows
+
+
+def total_and_each(spikes):
+    """Sum spikes over time, and hand them on to be counted otherwise, so that the gradients of both meet in place.
+
+    Parameters
+    ----------
+    spikes : (T, n) tensor
+
+    Returns
+    -------
+    total : (n,) tensor
+    each : (T, n) tensor
+        The spikes, for `count_in_pools` alone: its gradient is written over.
+    """
+    return _TotalAndEach.apply(spikes)
+
+
+class _TotalAndEach(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, spikes):
+        ctx.set_materialize_grads(False)
+        ctx.shape = spikes.shape
+        return spikes.sum(0), spikes.view_as(spikes)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, total_gradient, each_gradient):
+        if total_gradient is None:
+            return each_gradient
+        return total_gradient.expand(ctx.shape) if each_gradient is None else each_gradient.add_(total_gradient)
 
 
 def count_in_pools(spikes, slot, pool, n_pools, first):

@@ -38,9 +38,9 @@ def synchrony_loss(activity, targets, n_pools=500, settle_ms=200.0):
     n_trials = activity.spikes.shape[1]
     trial, cell, pool = draw_fano_pools(n_trials, len(targets.excitatory_core), n_pools, activity.random("fano_pools"))
     trial, cell, pool = (torch.as_tensor(ids, device=activity.spikes.device) for ids in (trial, cell, pool))
-    # (time, neuron, trial) is how the engines lay spikes out in memory.
-    by_member = activity.spikes.transpose(1, 2).flatten(1)
-    counts = count_in_pools(by_member, targets.excitatory_core[cell] * n_trials + trial, pool, n_pools, first)
+    counts = count_in_pools(
+        activity.spikes_by_member, targets.excitatory_core[cell] * n_trials + trial, pool, n_pools, first
+    )
     model = torch.stack([fano.mean() for fano in fano_factor_curve(counts, bin_steps)])
     recorded = model.new_tensor(recorded)
     value = ((model - recorded) ** 2).mean()
