@@ -131,7 +131,7 @@ _SPIKE_BYTES, _EXPECTED_RATE_HZ = 64, 10
 _RATES_BYTES = 4 * 17_400  # of the LGN, per ms
 
 # Training: the Python process with the LGN's filters, both engines of the held-out test and the figure.
-_TRAINING_PROCESS = 1000 * MB
+_TRAINING_PROCESS = 1115 * MB
 # Weight, gradient, two moments of Adam, initial distribution; for a moment sorting for the loss and summing gradients.
 _TRAINING_CONNECTION, _TRAINING_CONNECTION_AT_WORK = 22, 38
 _TRAINING_NEURON = 8_000
