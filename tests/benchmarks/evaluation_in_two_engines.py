@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from twincortex.models.equivalence import compare, run_engine
+from twincortex.models.package_versions import versions
 from twincortex.models.recording import Run
 from twincortex.training.evaluation.command import evaluate
 from twincortex.training.evaluation.networks import TRAINED, read_networks
 from twincortex.training.evaluation.protocol import EvaluationProtocol
-from twincortex.training.evaluation.record import versions
 from twincortex.training.evaluation.trials import EvaluationTrials
 
 HERE = Path(__file__).resolve().parent
