@@ -68,7 +68,7 @@ def read_evaluation(folder, circuits):
     path = folder / "responses.npz"
     try:
         facts = json.loads((folder / "evaluation.json").read_text())
-        with np.load(path) as file:
+        with path.open("rb") as opened, np.load(opened) as file:
             prefixes = {network: _prefix(file, network, path) for network in circuits}
             identities = {network: json.loads(str(file[f"{prefix}identity"])) for network, prefix in prefixes.items()}
             networks = {network: {name: file[f"{prefix}{name}"] for name in MEASURED}

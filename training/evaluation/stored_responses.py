@@ -57,7 +57,7 @@ def find_responses(path, identities):
     if not path.is_file():
         return {}
     try:
-        with np.load(path) as file:
+        with path.open("rb") as opened, np.load(opened) as file:
             stored = {str(file[name]): name.removesuffix("identity") for name in file if name.endswith("/identity")}
             wanted = {network: json.dumps(identity, sort_keys=True) for network, identity in identities.items()}
             return {network: _read(file, stored[text]) for network, text in wanted.items() if text in stored}
