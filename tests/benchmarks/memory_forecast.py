@@ -129,7 +129,7 @@ def _train(circuit, out, config):
     protocol, validation = vars(config.protocol), vars(config.validation)
     values = {"circuit.folder": circuit, "steps": config.steps}
     values |= {f"protocol.{name}": value for name, value in protocol.items()}
-    values |= {f"validation.{name}": value for name, value in validation.items()}
+    values |= {f"validation.{name}": value for name, value in validation.items() if value is not None}
     settings = [f"--{name}={value}" for name, value in values.items()]
     return (sys.executable, str(REPOSITORY / "training" / "train.py"), "--out", str(out), *settings)
 
