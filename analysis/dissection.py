@@ -82,6 +82,24 @@ def silencings(dataset, window="grating", core_only=True):
     return found
 
 
+def spikes_left(held_down, baseline, silenced):
+    """Share of the spikes of held down neurons that the current leaves: input that is strong enough overcomes it.
+
+    Parameters
+    ----------
+    held_down, baseline : xarray.Dataset
+        ``spike_count`` (condition, trial, window, neuron) with the cohort held down, and of the same inputs without.
+    silenced : (N,) bool array
+
+    Returns
+    -------
+    float
+        NaN where they are silent anyway.
+    """
+    left, usual = (float(part.spike_count[..., silenced].mean()) for part in (held_down, baseline))
+    return left / usual if usual > 0 else np.nan
+
+
 def find_silencing(found, cohort):
     """The silencing of one cohort, by name; an `InputError` where there is none."""
     by_name = {one.cohort: one for one in found}
