@@ -165,7 +165,7 @@ def _rule(claim, table, onto, verdict):
         "claim": claim,
         "verdict": NOT_TESTABLE if not len(table) else REPRODUCED if follows == len(table) else NOT_REPRODUCED,
         "measured": f"{', '.join(effects)} % of the mean weight per unit of response correlation",
-        "n": f"{table.n.sum():,} connections",
+        "n": f"{int(table.n.sum()):,} connections",
     }
 
 
